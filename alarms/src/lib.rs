@@ -1,0 +1,1 @@
+//! The alarm engine, its rules, life cycle and notifications, and the figures of the county.

@@ -1,0 +1,1 @@
+//! The web: API, pages, live feed, and charts and maps drawn by plotters.

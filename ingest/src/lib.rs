@@ -1,0 +1,1 @@
+//! From raw messages to checked points: sources, decoding by profile, validation, the pipeline.

@@ -1,0 +1,12 @@
+//! What is on disk: the journal (raw messages, in order, before anything is acknowledged), the series
+//! store (points, compressed, by day) and the state database (everything else).
+//!
+//! This crate never decodes a payload, never decides about an alarm and never opens a socket. Everything
+//! durable lies in SQLite files of one data directory, each with one writer.
+//!
+//! Start with [`journal`], the only thing between a device and its acknowledgement; then [`series`],
+//! where the points go; then [`state`].
+
+pub mod series;
+pub mod state;
+pub mod testkit;

@@ -1,0 +1,75 @@
+//! What arrived, as it arrived: the content of the journal.
+
+use bytes::Bytes;
+
+use crate::id::DeviceId;
+use crate::time::Timestamp;
+
+/// The number of a message in the journal. The first message has number 1; 0 means "before all".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// Before the first message.
+    pub const ZERO: Self = Self(0);
+
+    /// The number of the message after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Through which door a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An MQTT publish; `topic` is the MQTT topic.
+    Mqtt,
+    /// One poll of a Modbus unit; `topic` is empty and the payload is `ingest::modbus`'s own form.
+    Modbus,
+}
+
+impl Origin {
+    /// The stored form.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Mqtt => 0,
+            Self::Modbus => 1,
+        }
+    }
+
+    /// The origin behind a stored code.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Mqtt),
+            1 => Some(Self::Modbus),
+            _ => None,
+        }
+    }
+}
+
+/// A message before anybody has looked into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawMessage {
+    /// When it reached us, by our clock.
+    pub arrived: Timestamp,
+    /// Through which door.
+    pub origin: Origin,
+    /// Who sent it: the authenticated MQTT client or the polled unit. The device that a gateway speaks
+    /// for stands in the topic.
+    pub sender: DeviceId,
+    /// MQTT topic, empty for Modbus. At most [`crate::limits::TOPIC_BYTES_MAX`].
+    pub topic: Box<str>,
+    /// At most [`crate::limits::PAYLOAD_BYTES_MAX`].
+    pub payload: Bytes,
+}
+
+impl RawMessage {
+    /// Bytes that count against the bounds of queues and of the journal.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.payload.len() + self.topic.len() + self.sender.as_str().len() + 16
+    }
+}

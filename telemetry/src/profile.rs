@@ -1,0 +1,361 @@
+//! What a kind of device says, and how: signals, payload mapping, register map and default rules.
+//!
+//! A profile is a TOML file. The built-in ones are in `telemetry/profiles/`; [`builtin`] loads them all.
+//! Unknown keys are refused, so that a typing error never silently changes a limit.
+
+mod builtin;
+mod check;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::id::SignalName;
+use crate::time::Span;
+
+pub use builtin::builtin;
+pub use check::ProfileError;
+
+/// A text in both languages of the product.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Title {
+    /// Chinese.
+    pub zh: Box<str>,
+    /// English.
+    pub en: Box<str>,
+}
+
+/// The part of the county's life that a device belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Domain {
+    /// Rural sewage stations 农村生活污水处理设施.
+    Sewage,
+    /// LPG depots 液化石油气储配站.
+    Gas,
+    /// Manhole covers 窨井盖.
+    Cover,
+    /// Street lights 路灯: lamps and loop controllers.
+    Lighting,
+    /// The rest of the city's care 市容环境: waste bins, dust stations, bridges and tunnels.
+    City,
+}
+
+/// One kind of device.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The name that devices refer to, e.g. `sewage-station`.
+    pub kind: Box<str>,
+    /// Grows with each change of meaning.
+    pub version: u32,
+    /// What people call it.
+    pub title: Title,
+    /// Which figures and pages it belongs to.
+    pub domain: Domain,
+    /// How often the device reports (MQTT) or is polled (Modbus).
+    pub report_interval: Span,
+    /// Whether alarms of this kind may save a life: never held back, never cleared by silence.
+    #[serde(default)]
+    pub life_safety: bool,
+    /// What it measures. The order is the order on pages and of series numbers.
+    #[serde(rename = "signal")]
+    pub signals: Vec<Signal>,
+    /// Where the values stand in a JSON payload that is not Townwatch's own form.
+    #[serde(default)]
+    pub mqtt: MqttMapping,
+    /// Where the values stand in a Modbus unit.
+    #[serde(default)]
+    pub modbus: ModbusMap,
+    /// The rules that every device of the kind gets.
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<RuleSpec>,
+}
+
+/// One quantity.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    /// Name in payloads, series and rules.
+    pub name: SignalName,
+    /// What people call it.
+    pub title: Title,
+    /// UCUM code, e.g. `m3/h`, `mg/L`, `Cel`, `%`, `1` for none. Source: The Unified Code for Units of Measure 2.1.
+    pub unit: Box<str>,
+    /// What its numbers mean.
+    #[serde(default, rename = "type")]
+    pub kind: SignalKind,
+    /// Least and greatest credible value, both allowed. Beyond: bad quality, out of range. Without: any finite number.
+    pub range: Option<[f64; 2]>,
+    /// Names of the states, by number. Only for `state` and `bool`.
+    #[serde(default)]
+    pub states: BTreeMap<String, Title>,
+    /// Decimals shown on pages. Default 1.
+    #[serde(default = "one")]
+    pub decimals: u8,
+}
+
+fn one() -> u8 {
+    1
+}
+
+/// What the numbers of a signal mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalKind {
+    /// A measured quantity.
+    #[default]
+    Number,
+    /// Yes or no: 1 or 0; in payloads also `true` and `false`.
+    Bool,
+    /// One of a few named states.
+    State,
+    /// A total that only grows, but for roll-over and reset.
+    Counter,
+}
+
+/// JSON pointers (RFC 6901) for devices that do not speak Townwatch's own form.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttMapping {
+    /// Where the time stands: ms, s (below 10^11) or RFC 3339. Without: the time of arrival.
+    pub time: Option<Box<str>>,
+    /// Where the sequence number stands.
+    pub seq: Option<Box<str>>,
+    /// Where each signal stands.
+    #[serde(default, rename = "value")]
+    pub values: Vec<MqttValue>,
+}
+
+/// Where one signal stands in a payload: signal = raw × scale + offset.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttValue {
+    /// Which signal.
+    pub signal: SignalName,
+    /// JSON pointer, e.g. `/data/flow`.
+    pub pointer: Box<str>,
+    /// Default 1.
+    #[serde(default = "unity")]
+    pub scale: f64,
+    /// Default 0.
+    #[serde(default)]
+    pub offset: f64,
+}
+
+fn unity() -> f64 {
+    1.0
+}
+
+/// Where the values stand in a Modbus unit.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModbusMap {
+    /// Most registers that may lie between two wanted ones in one read. Default 8.
+    #[serde(default = "eight")]
+    pub gap_max: u16,
+    /// Most registers in one read, at most 125. Default 125.
+    #[serde(default = "block")]
+    pub block_max: u16,
+    /// One entry a signal.
+    #[serde(default, rename = "point")]
+    pub points: Vec<ModbusPoint>,
+}
+
+fn eight() -> u16 {
+    8
+}
+
+fn block() -> u16 {
+    crate::limits::MODBUS_REGISTERS_MAX
+}
+
+/// Where one signal stands in a Modbus unit: signal = raw × scale + offset.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModbusPoint {
+    /// Which signal.
+    pub signal: SignalName,
+    /// Function code 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers.
+    pub function: u8,
+    /// 0-based address of the first register or bit.
+    pub address: u16,
+    /// How the raw value is built. Bits (functions 1 and 2) are always `bool`.
+    #[serde(default, rename = "type")]
+    pub kind: RegisterKind,
+    /// Order of the four bytes of a 32-bit value. Default `ABCD`, most significant first.
+    #[serde(default)]
+    pub order: WordOrder,
+    /// Default 1.
+    #[serde(default = "unity")]
+    pub scale: f64,
+    /// Default 0.
+    #[serde(default)]
+    pub offset: f64,
+    /// A raw value (before scale) that means "no value", e.g. 65535. NaN always does.
+    pub none: Option<i64>,
+}
+
+/// How a raw value is built from registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegisterKind {
+    /// One bit, or a register that is not 0.
+    Bool,
+    /// One register, unsigned.
+    #[default]
+    Uint16,
+    /// One register, two's complement.
+    Int16,
+    /// Two registers, unsigned.
+    Uint32,
+    /// Two registers, two's complement.
+    Int32,
+    /// Two registers, IEEE 754 single precision.
+    Float32,
+}
+
+impl RegisterKind {
+    /// Registers that one value takes.
+    #[must_use]
+    pub const fn words(self) -> u16 {
+        match self {
+            Self::Bool | Self::Uint16 | Self::Int16 => 1,
+            Self::Uint32 | Self::Int32 | Self::Float32 => 2,
+        }
+    }
+}
+
+/// Order of the four bytes of a 32-bit value over two registers; `ABCD` is most significant byte first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum WordOrder {
+    /// Big-endian words, big-endian bytes: what the Modbus specification means.
+    #[default]
+    #[serde(rename = "ABCD")]
+    Abcd,
+    /// Little-endian words, big-endian bytes.
+    #[serde(rename = "CDAB")]
+    Cdab,
+    /// Big-endian words, little-endian bytes.
+    #[serde(rename = "BADC")]
+    Badc,
+    /// Little-endian words, little-endian bytes.
+    #[serde(rename = "DCBA")]
+    Dcba,
+}
+
+/// When an alarm is raised and cleared; the form in a profile. `alarms::rules` gives it its meaning.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSpec {
+    /// Code of the rule, unique in the profile, e.g. `SW-LEVEL-HH`.
+    pub id: Box<str>,
+    /// What people call it.
+    pub title: Title,
+    /// Which signal it looks at. A silence rule may leave it out: then any message of the device counts.
+    pub signal: Option<SignalName>,
+    /// What it compares.
+    pub kind: RuleKind,
+    /// For `high` (raise at or above) and `low` (raise at or below): the limit, in the signal's unit.
+    pub limit: Option<Limit>,
+    /// Distance from the limit at which the alarm may clear, in the signal's unit. Default 0.
+    #[serde(default)]
+    pub deadband: f64,
+    /// For `state`: the values that raise.
+    #[serde(default)]
+    pub values: Vec<f64>,
+    /// For `silence`: the longest time without a message.
+    pub after: Option<Span>,
+    /// How long it must hold before it raises. Default 0.
+    #[serde(default)]
+    pub on_delay: Span,
+    /// How long it must be gone before it clears. Default 0.
+    #[serde(default)]
+    pub off_delay: Span,
+    /// How much it matters.
+    pub priority: Priority,
+    /// When it is looked at. Default always.
+    #[serde(default)]
+    pub active: Active,
+}
+
+/// What a rule compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    /// Raise at or above the limit, clear below limit − dead band.
+    High,
+    /// Raise at or below the limit, clear above limit + dead band.
+    Low,
+    /// Raise while the value is one of `values`.
+    State,
+    /// Raise when nothing has come for `after`, by the clock.
+    Silence,
+}
+
+/// A limit: a number, or an attribute of the device (or else of its site) × factor + offset.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Limit {
+    /// The limit itself.
+    Value(f64),
+    /// From an attribute of the registry, so that each place has its own.
+    Attribute {
+        /// Name of the attribute.
+        attribute: Box<str>,
+        /// Default 1.
+        #[serde(default = "unity")]
+        factor: f64,
+        /// Default 0.
+        #[serde(default)]
+        offset: f64,
+        /// The limit where the attribute is missing.
+        default: f64,
+    },
+}
+
+/// How much an alarm matters. ISA-18.2 asks for three or four; these are the API's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// 提示.
+    Low,
+    /// 一般.
+    Medium,
+    /// 重要.
+    High,
+    /// 紧急.
+    Critical,
+}
+
+/// When a rule is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Active {
+    /// At any time.
+    #[default]
+    Always,
+    /// Only while the county's street lights are due: a lamp that is silent by day is not at fault.
+    LightingNight,
+    /// Only while the county's street lights are not due.
+    LightingDay,
+}
+
+impl Profile {
+    /// Reads a profile. `name` is the file's name, for the error.
+    ///
+    /// # Errors
+    /// [`ProfileError`] with file, line and what to do.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
+        check::parse(name, text)
+    }
+
+    /// The position of a signal in [`Profile::signals`].
+    #[must_use]
+    pub fn signal_index(&self, name: &str) -> Option<usize> {
+        self.signals
+            .iter()
+            .position(|signal| signal.name.as_str() == name)
+    }
+}

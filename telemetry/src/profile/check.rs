@@ -1,0 +1,217 @@
+//! Whether a profile makes sense as a whole.
+
+use super::{Limit, ModbusPoint, Profile, RegisterKind, RuleKind, RuleSpec, Signal, SignalKind};
+use crate::limits::{MODBUS_REGISTERS_MAX, SIGNALS_PER_PROFILE_MAX};
+use crate::time::Span;
+
+/// Why a profile was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Not TOML, or a key that does not belong there. Mend the named line.
+    #[error("profile {file} cannot be read")]
+    Syntax {
+        /// Which file.
+        file: String,
+        /// Line, column and what was expected.
+        source: toml::de::Error,
+    },
+    /// Readable, but it contradicts itself. Mend the named part.
+    #[error("profile {file}: {what}")]
+    Nonsense {
+        /// Which file.
+        file: String,
+        /// Which part, and what is wrong with it.
+        what: String,
+    },
+}
+
+pub(super) fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
+    let profile: Profile = toml::from_str(text).map_err(|source| ProfileError::Syntax {
+        file: file.to_owned(),
+        source,
+    })?;
+    match nonsense(&profile) {
+        None => Ok(profile),
+        Some(what) => Err(ProfileError::Nonsense {
+            file: file.to_owned(),
+            what,
+        }),
+    }
+}
+
+fn nonsense(profile: &Profile) -> Option<String> {
+    let signals = &profile.signals;
+    if signals.is_empty() || signals.len() > SIGNALS_PER_PROFILE_MAX {
+        return Some(format!(
+            "{} signals; 1 to {SIGNALS_PER_PROFILE_MAX} are allowed",
+            signals.len()
+        ));
+    }
+    if profile.report_interval == Span::ZERO {
+        return Some("report_interval is 0".to_owned());
+    }
+    if !(1..=MODBUS_REGISTERS_MAX).contains(&profile.modbus.block_max) && !profile.modbus.points.is_empty() {
+        return Some(format!(
+            "modbus.block_max {}; 1 to 125 are allowed",
+            profile.modbus.block_max
+        ));
+    }
+    (signals.iter().find_map(|signal| signal_nonsense(profile, signal)))
+        .or_else(|| {
+            profile
+                .modbus
+                .points
+                .iter()
+                .find_map(|point| point_nonsense(profile, point))
+        })
+        .or_else(|| profile.rules.iter().find_map(|rule| rule_nonsense(profile, rule)))
+}
+
+fn signal_nonsense(profile: &Profile, signal: &Signal) -> Option<String> {
+    let name = &signal.name;
+    if profile.signals.iter().filter(|other| other.name == *name).count() > 1 {
+        return Some(format!("signal {name} stands there twice"));
+    }
+    if let Some([least, greatest]) = signal.range
+        && !(least.is_finite() && greatest.is_finite() && least < greatest)
+    {
+        return Some(format!("signal {name}: range [{least}, {greatest}] is empty"));
+    }
+    let named = matches!(signal.kind, SignalKind::State | SignalKind::Bool);
+    if !named && !signal.states.is_empty() {
+        return Some(format!(
+            "signal {name}: states are for type \"state\" or \"bool\""
+        ));
+    }
+    signal
+        .states
+        .keys()
+        .find(|key| key.parse::<i32>().is_err())
+        .map(|key| format!("signal {name}: state {key:?} is not a whole number"))
+}
+
+fn point_nonsense(profile: &Profile, point: &ModbusPoint) -> Option<String> {
+    let name = &point.signal;
+    if profile.signal_index(name.as_str()).is_none() {
+        return Some(format!("modbus point {name}: there is no such signal"));
+    }
+    if !(1..=4).contains(&point.function) {
+        return Some(format!(
+            "modbus point {name}: function {}; reading is 1 to 4",
+            point.function
+        ));
+    }
+    if point.function <= 2 && point.kind != RegisterKind::Bool {
+        return Some(format!(
+            "modbus point {name}: function {} reads bits: type = \"bool\"",
+            point.function
+        ));
+    }
+    if point.address.checked_add(point.kind.words() - 1).is_none() {
+        return Some(format!(
+            "modbus point {name}: address {} runs over 65535",
+            point.address
+        ));
+    }
+    if profile
+        .modbus
+        .points
+        .iter()
+        .filter(|other| other.signal == *name)
+        .count()
+        > 1
+    {
+        return Some(format!("modbus point {name} stands there twice"));
+    }
+    None
+}
+
+fn rule_nonsense(profile: &Profile, rule: &RuleSpec) -> Option<String> {
+    let id = &rule.id;
+    if profile.rules.iter().filter(|other| other.id == *id).count() > 1 {
+        return Some(format!("rule {id} stands there twice"));
+    }
+    if let Some(signal) = &rule.signal
+        && profile.signal_index(signal.as_str()).is_none()
+    {
+        return Some(format!("rule {id}: there is no signal {signal}"));
+    }
+    if !(rule.deadband >= 0.0 && rule.deadband.is_finite()) {
+        return Some(format!(
+            "rule {id}: deadband {}; 0 or more is allowed",
+            rule.deadband
+        ));
+    }
+    let limit_given = match &rule.limit {
+        Some(Limit::Value(limit)) if !limit.is_finite() => return Some(format!("rule {id}: limit {limit}")),
+        Some(_) => true,
+        None => false,
+    };
+    let (fits, needs) = match rule.kind {
+        RuleKind::High | RuleKind::Low => (limit_given && rule.signal.is_some(), "signal and limit"),
+        RuleKind::State => (
+            !rule.values.is_empty() && rule.signal.is_some(),
+            "signal and values",
+        ),
+        RuleKind::Silence => (rule.after.is_some_and(|after| after > Span::ZERO), "after"),
+    };
+    if fits {
+        None
+    } else {
+        Some(format!("rule {id}: a {:?} rule needs {needs}", rule.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+kind = "x"
+version = 1
+title = { zh = "某", en = "some" }
+domain = "sewage"
+report_interval = "5min"
+[[signal]]
+name = "level"
+title = { zh = "液位", en = "level" }
+unit = "m"
+range = [0, 4]
+[[rule]]
+id = "HH"
+title = { zh = "高", en = "high" }
+signal = "level"
+kind = "high"
+limit = 3
+priority = "critical"
+"#;
+
+    #[test]
+    fn a_good_profile_is_read() {
+        let profile = Profile::parse("x.toml", GOOD).unwrap();
+        assert_eq!(profile.signal_index("level"), Some(0));
+        assert_eq!(profile.rules.len(), 1);
+    }
+
+    #[test]
+    fn a_contradiction_is_refused_with_its_name() {
+        for (from, to, word) in [
+            ("limit = 3\n", "", "limit"),
+            ("range = [0, 4]", "range = [4, 0]", "range"),
+            ("signal = \"level\"\nkind", "signal = \"flow\"\nkind", "flow"),
+            ("limit = 3", "limit = 3\ndeadband = -1", "deadband"),
+        ] {
+            let error = Profile::parse("x.toml", &GOOD.replace(from, to)).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_line() {
+        let error = Profile::parse("x.toml", &GOOD.replace("range = [0, 4]", "rnage = [0, 4]")).unwrap_err();
+        let ProfileError::Syntax { source, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(source.to_string().contains("line 11"), "{source}");
+    }
+}
