@@ -24,8 +24,9 @@ pub struct Ledger {
     pub rejected: Rejected,
     /// Messages kept as they came, because nobody could read them.
     pub dead_lettered: u64,
-    /// Sequence numbers that never came.
-    pub missing: u64,
+    /// Sequence numbers that have not come. In the account of one batch it is negative when late
+    /// messages filled older gaps; a total is never negative.
+    pub missing: i64,
     /// Of the stored: those of bad quality, by reason.
     pub bad: BadCount,
     /// Of the stored: those whose device clock lied.
