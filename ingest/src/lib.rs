@@ -1,1 +1,13 @@
 //! From raw messages to checked points: sources, decoding by profile, validation, the pipeline.
+//!
+//! This crate never acknowledges anything, never decides about an alarm and never writes to a field
+//! device. What it cannot read it keeps as a dead letter and counts; a bad datum is never an error.
+//!
+//! Start with [`pipeline::Pipeline`], which follows the journal; then [`decoder::Decoder`], which makes a
+//! [`telemetry::Batch`] of a stretch of it; then [`modbus::Poller`], which asks the devices that do not
+//! speak by themselves.
+
+pub mod consumer;
+pub mod modbus;
+
+pub use consumer::{BoxError, Consumer};
