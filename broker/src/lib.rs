@@ -1,1 +1,30 @@
-//! The MQTT front door: gate, sessions, authentication, limits; the only crate that knows rumqttd.
+//! The MQTT front door: listens, decodes, knows who is there, and acknowledges what the journal holds.
+//!
+//! The gate speaks MQTT 3.1.1 and 5 with QoS 0 and 1 over TCP. It never acknowledges a message before
+//! the [`Intake`] has said that it is safe, never trusts a byte before the codec has looked at it, and
+//! never lets a slow client hold up another. It keeps nothing on disk itself: what it hands to
+//! subscribers is a live feed, best effort and counted. Not built yet, and refused in the protocol's own
+//! words: QoS 2, retained messages, sessions that outlive a connection, shared subscriptions.
+//!
+//! Start with [`Gate::start`], then `connection.rs` (one task per client) and `protocol.rs` (what each
+//! packet leads to, pure). The codec under `codec/` is pure as well.
+
+mod acl;
+mod auth;
+mod config;
+mod counters;
+mod gate;
+mod intake;
+pub mod limits;
+pub mod topic;
+
+pub use acl::Permissions;
+pub use auth::registry::{Anonymous, RegistryAuthenticator};
+pub use auth::{Authenticator, Identity, Login, Refusal};
+pub use config::GateConfig;
+pub use counters::Counters;
+pub use gate::{Gate, GateError};
+pub use intake::{Intake, IntakeError};
+
+/// A boxed future, as the seams of this crate return it.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,68 @@
+//! The bounds of the gate, in one place, each with what happens when it is reached.
+
+use std::time::Duration;
+
+use telemetry::limits::{PAYLOAD_BYTES_MAX, TOPIC_BYTES_MAX};
+
+/// Largest packet, in bytes: the largest payload and room for header, topic and properties. Larger: the
+/// connection is closed with 0x95 before the packet is buffered.
+pub const PACKET_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + TOPIC_BYTES_MAX + PROPERTIES_BYTES_MAX + 16;
+/// Most bytes of the properties of one packet. More: closed with 0x95 (packet too large).
+pub const PROPERTIES_BYTES_MAX: usize = 8 * 1024;
+/// User properties of one packet. More: closed with 0x97. Source: `faults-security.md` §2.2.
+pub const USER_PROPERTIES_MAX: usize = 16;
+/// Largest CONNECT packet, in bytes. Larger: 0x95 in MQTT 5 terms, and closed unanswered, since
+/// its version has not been read. Source: `faults-security.md` §2.2.
+pub const CONNECT_BYTES_MAX: usize = 4096;
+/// Connections at a time. More: told 0x97 (3.1.1: code 3) and closed.
+pub const CONNECTIONS_MAX: usize = 50_000;
+/// Connections beyond the maximum that are told so at a time. More: closed without a word.
+pub const REFUSALS_MAX: usize = 64;
+/// Logins that are being checked may take this long in all. Longer: 0x88 (3.1.1: code 3).
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Passwords that are verified at a time, each with up to 64 MiB and a core. More: wait their turn.
+pub const VERIFICATIONS_MAX: usize = 2;
+/// Longest user name, in bytes. Longer: treated as unknown.
+pub const USER_BYTES_MAX: usize = 64;
+/// Batches of one connection that the intake holds at a time. More: its socket is not read.
+pub const BATCHES_IN_FLIGHT_MAX: usize = 8;
+/// Bytes of one connection that the intake holds at a time, beyond one batch. More: its socket is not read.
+pub const BYTES_IN_FLIGHT_MAX: usize = 4 * 1024 * 1024;
+/// Publishes of one connection that wait for their PUBACK. Told to MQTT 5 clients as receive maximum;
+/// beyond it they are closed with 0x93. 3.1.1 clients: the socket is not read.
+pub const RECEIVE_MAXIMUM: u16 = 1024;
+/// Bytes that are read of one socket before what they hold is looked at. More: wait in the socket.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that wait to be written to one socket. More: its socket is not read and no live message is
+/// taken for it until it reads.
+pub const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// How long a socket may take none of the bytes that wait for it. Longer: closed.
+pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Subscriptions of one connection. More: SUBACK 0x97 (3.1.1: 0x80).
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+/// Filters of one SUBSCRIBE or UNSUBSCRIBE. More: closed with 0x97.
+pub const FILTERS_PER_PACKET_MAX: usize = 100;
+/// Levels of a topic or filter. More: publish closed with 0x90, SUBACK 0x8F (3.1.1: 0x80).
+pub const LEVELS_MAX: usize = 16;
+/// Live QoS 1 messages that one subscriber has not acknowledged. More: wait in its queue. The
+/// subscriber's own receive maximum counts when it is smaller.
+pub const SEND_WINDOW: u16 = 256;
+/// Live messages that wait for one subscriber. More: dropped and counted.
+pub const LIVE_QUEUE_MAX: usize = 1024;
+/// Connections with subscriptions. More: SUBACK 0x97 (3.1.1: 0x80).
+pub const SUBSCRIBERS_MAX: usize = 10_000;
+/// Different filters in the life of the gate; rumqttd keeps a log for each and never forgets one. More:
+/// SUBACK 0x97 (3.1.1: 0x80).
+pub const FILTERS_MAX: usize = 20_000;
+/// Different topics that are fanned out in the life of the gate; rumqttd remembers each. More: their
+/// messages are stored as ever, but do not reach subscribers, and are counted as dropped.
+pub const TOPICS_MAX: usize = 200_000;
+/// Commands that wait for the fan-out thread. More: live messages are dropped and counted, subscriptions wait.
+pub const FANOUT_QUEUE_MAX: usize = 4096;
+/// Messages and bytes that wait inside the router before it looks at them. More: dropped and counted.
+pub const ROUTER_MESSAGES_MAX: usize = 20_000;
+/// See [`ROUTER_MESSAGES_MAX`].
+pub const ROUTER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Payloads up to this size are copied out of the block they were read in, so that a small message kept
+/// somewhere does not keep the whole block.
+pub const COPY_BYTES_MAX: usize = 1024;
