@@ -7,6 +7,8 @@
 //! Start with [`journal`], the only thing between a device and its acknowledgement; then [`series`],
 //! where the points go; then [`state`].
 
+mod form;
+pub mod journal;
 pub mod series;
 pub mod state;
 pub mod testkit;
