@@ -1,1 +1,3 @@
 //! The alarm engine, its rules, life cycle and notifications, and the figures of the county.
+
+pub mod hazard;
