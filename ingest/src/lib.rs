@@ -7,7 +7,12 @@
 //! [`telemetry::Batch`] of a stretch of it; then [`modbus::Poller`], which asks the devices that do not
 //! speak by themselves.
 
+mod check;
+mod decode;
+
 pub mod consumer;
+pub mod decoder;
 pub mod modbus;
 
 pub use consumer::{BoxError, Consumer};
+pub use decoder::{DecodeSettings, Decoder};

@@ -3,6 +3,11 @@
 //! `plan`, `frame` and `decode_poll` are pure; `poller` and `line` own the sockets. A poll becomes one
 //! [`telemetry::RawMessage`] with the payload of `frame`, and takes the same way as an MQTT publish.
 
+pub(crate) mod decode_poll;
+pub mod frame;
+pub(crate) mod map;
+pub mod plan;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
