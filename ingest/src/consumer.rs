@@ -29,4 +29,12 @@ pub trait Consumer: Send {
     /// # Errors
     /// As for [`Self::take`].
     fn idle(&mut self) -> Result<(), BoxError>;
+
+    /// Called once, last, when the pipeline stops in order: commit what is pending.
+    ///
+    /// # Errors
+    /// As for [`Self::take`].
+    fn finish(&mut self) -> Result<(), BoxError> {
+        self.idle()
+    }
 }

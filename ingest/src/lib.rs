@@ -13,6 +13,8 @@ mod decode;
 pub mod consumer;
 pub mod decoder;
 pub mod modbus;
+pub mod pipeline;
 
 pub use consumer::{BoxError, Consumer};
 pub use decoder::{DecodeSettings, Decoder};
+pub use pipeline::{Pipeline, PipelineConfig, PipelineError};

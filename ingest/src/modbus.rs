@@ -5,18 +5,23 @@
 
 pub(crate) mod decode_poll;
 pub mod frame;
+mod line;
 pub(crate) mod map;
 pub mod plan;
+mod poller;
+mod schedule;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use telemetry::RawMessage;
 use telemetry::time::Span;
 
 use crate::consumer::BoxError;
+pub use poller::Poller;
 
 /// Where the polls go: the journal. Resolves when the messages are on disk.
 pub type Sink =
@@ -44,3 +49,55 @@ impl Default for ModbusConfig {
         }
     }
 }
+
+/// What the poller did since it was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModbusStats {
+    /// Units asked, each with all its reads; also those of a gateway that could not be reached.
+    pub polls: u64,
+    /// Reads that brought data.
+    pub answers: u64,
+    /// Reads that were answered by an exception.
+    pub exceptions: u64,
+    /// Reads that brought nothing, or not an answer to the question.
+    pub no_answers: u64,
+    /// Polls left out because their line was still busy with earlier ones.
+    pub skipped_cycles: u64,
+    /// Connections made.
+    pub connections: u64,
+    /// Polls that the sink did not take: they are lost.
+    pub sink_failures: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    polls: AtomicU64,
+    answers: AtomicU64,
+    exceptions: AtomicU64,
+    no_answers: AtomicU64,
+    skipped_cycles: AtomicU64,
+    connections: AtomicU64,
+    sink_failures: AtomicU64,
+}
+
+impl Counters {
+    fn read(&self) -> ModbusStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ModbusStats {
+            polls: read(&self.polls),
+            answers: read(&self.answers),
+            exceptions: read(&self.exceptions),
+            no_answers: read(&self.no_answers),
+            skipped_cycles: read(&self.skipped_cycles),
+            connections: read(&self.connections),
+            sink_failures: read(&self.sink_failures),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;

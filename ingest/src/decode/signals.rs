@@ -124,7 +124,8 @@ impl SignalRule {
         if must_be_whole && number.fract() != 0.0 {
             return Quality::Bad(Bad::WrongType);
         }
-        let known = self.states.is_empty() || whole(number).is_some_and(|number| self.states.contains(&number));
+        let known =
+            self.states.is_empty() || whole(number).is_some_and(|number| self.states.contains(&number));
         if known && (self.least..=self.greatest).contains(&number) {
             Quality::Good
         } else {
