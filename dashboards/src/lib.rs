@@ -1,1 +1,35 @@
-//! The web: API, pages, live feed, and charts and maps drawn by plotters.
+//! The web: pages, API, live feed, and charts and maps drawn by plotters.
+//!
+//! It reads the stores and acknowledges alarms; it never writes anything else, never talks to a device and
+//! never loads anything from another host. Every answer has a bound, and expensive ones are computed once
+//! for all who look.
+//!
+//! Start with [`web::Web`] (what it is made of) and `routes` (every address); then `pages` for people and
+//! `api` for programs. [`live::LiveFeed`] is what the pipeline feeds.
+
+pub mod access;
+mod api;
+mod assets;
+pub mod book;
+pub mod chart;
+pub mod civil;
+mod font;
+pub mod limits;
+mod listener;
+pub mod live;
+pub mod map;
+mod params;
+pub mod problem;
+mod pulse;
+mod routes;
+mod svg;
+#[cfg(test)]
+mod testkit;
+pub mod text;
+pub mod unit;
+pub mod web;
+
+pub use access::{Access, Role, Token};
+pub use book::{AckError, AlarmBook, AlarmView};
+pub use live::LiveFeed;
+pub use web::{ServeError, Web, serve};

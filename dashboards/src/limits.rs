@@ -1,0 +1,38 @@
+//! The bounds of the web, each with what happens when it is reached.
+
+use std::time::Duration;
+
+/// Connections at once. More wait in the listen queue of the system.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Live streams at once. More are refused with 503.
+pub const STREAMS_MAX: usize = 256;
+/// Store reads at once. More wait for [`READ_WAIT`].
+pub const READS_MAX: usize = 8;
+/// How long a request waits for a reader. Then it is refused with 503.
+pub const READ_WAIT: Duration = Duration::from_secs(5);
+/// How long a request may take. Then it is answered with 503; a read that has begun ends on its own.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// How long open requests may still take after the stop was asked for.
+pub const DRAIN: Duration = Duration::from_secs(5);
+/// Largest request body, in bytes. Larger: refused with 413.
+pub const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Longest name of who acknowledges, in characters. Longer: refused with 400.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Longest remark, in characters. Longer: refused with 400.
+pub const REMARK_CHARS_MAX: usize = 500;
+/// Points in one series answer. More: refused with 400 and the advice to ask for windows.
+pub const POINTS_MAX: usize = 100_000;
+/// Alarms in one answer. More: the oldest are left out, and the header `Townwatch-More: true` says so.
+pub const ALARMS_MAX: usize = 5000;
+/// Open alarms that the board keeps. More: the oldest are not shown on pages; the count says "5000".
+pub const BOARD_ALARMS_MAX: usize = 5000;
+/// Alarms on the county page; the rest is counted and linked.
+pub const PAGE_ALARMS_MAX: usize = 60;
+/// Sites on one page of the list; the rest is on further pages.
+pub const PAGE_SITES_MAX: usize = 100;
+/// Dead letters in one answer.
+pub const DEAD_LETTERS_MAX: usize = 500;
+/// Bytes of a dead letter's payload that are shown; the API tells its whole size.
+pub const PAYLOAD_SHOWN_MAX: usize = 4096;
+/// Changed sites in one live event. More at once: clients are told to fetch anew (`resync`).
+pub const SITES_PER_EVENT_MAX: usize = 200;

@@ -1,0 +1,206 @@
+//! The newest sample of every series and the last message of every device, from the batches as they pass.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use store::series::{SeriesError, SeriesReader};
+use telemetry::batch::Batch;
+use telemetry::sample::Sample;
+use telemetry::{Catalogue, Timestamp};
+
+/// Takes in every batch, cheaply, and answers what was said last. Memory: 40 bytes a series, fixed by the
+/// catalogue; nothing queues here, so nothing can overflow.
+///
+/// It keeps nothing on disk: after a start it is filled from the series store by [`LiveFeed::recall`], and
+/// from then on by [`LiveFeed::observe`]. Seeing a batch twice does no harm but to the counters.
+pub struct LiveFeed {
+    catalogue: Arc<Catalogue>,
+    devices: Mutex<Vec<DeviceLive>>,
+    messages: AtomicU64,
+    points: AtomicU64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct DeviceLive {
+    heard: Option<Timestamp>,
+    latest: Box<[Option<Sample>]>,
+}
+
+/// What passed since the feed was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Messages and polls.
+    pub messages: u64,
+    /// Points.
+    pub points: u64,
+}
+
+impl std::fmt::Debug for LiveFeed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveFeed")
+            .field("passed", &self.passed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LiveFeed {
+    /// A feed that has heard nobody yet.
+    #[must_use]
+    pub fn new(catalogue: Arc<Catalogue>) -> Self {
+        let devices = catalogue.devices().iter().map(|entry| DeviceLive {
+            heard: None,
+            latest: vec![None; entry.series.len()].into(),
+        });
+        let devices = Mutex::new(devices.collect());
+        Self {
+            catalogue,
+            devices,
+            messages: AtomicU64::new(0),
+            points: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes in a batch. Call it once for each, in order, from any thread; it takes one short lock.
+    pub fn observe(&self, batch: &Batch) {
+        let messages: u64 = batch.ledger.iter().map(|(_, ledger)| ledger.messages).sum();
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+        let points = u64::try_from(batch.points.len()).unwrap_or(u64::MAX);
+        self.points.fetch_add(points, Ordering::Relaxed);
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        for (device, arrived) in &batch.heard {
+            if let Some(device) = devices.get_mut(*device) {
+                device.heard = device.heard.max(Some(*arrived));
+            }
+        }
+        for point in &batch.points {
+            let Some(owner) = self.catalogue.owner(point.series) else {
+                continue;
+            };
+            let slot = devices
+                .get_mut(owner.device)
+                .and_then(|device| device.latest.get_mut(owner.signal));
+            if let Some(slot) = slot
+                && slot.is_none_or(|old| old.time <= point.sample.time)
+            {
+                *slot = Some(point.sample);
+            }
+        }
+    }
+
+    /// Fills in from the series store what has not been heard since the start. A device's newest sample
+    /// stands for its last message, but never in the future of `now`. Blocking; meant for a thread of its own.
+    ///
+    /// # Errors
+    /// [`SeriesError`] when the store fails; what was read till then stays.
+    pub fn recall(&self, series: &dyn SeriesReader, now: Timestamp) -> Result<(), SeriesError> {
+        for (place, entry) in self.catalogue.devices().iter().enumerate() {
+            let mut found = Vec::with_capacity(entry.series.len());
+            for id in &entry.series {
+                found.push(series.latest(*id)?);
+            }
+            let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(device) = devices.get_mut(place) else {
+                continue;
+            };
+            let newest = found.iter().flatten().map(|sample| sample.time.min(now)).max();
+            device.heard = device.heard.max(newest);
+            for (slot, sample) in device.latest.iter_mut().zip(found) {
+                if slot.is_none() {
+                    *slot = sample;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// When each device was last heard, by place in [`Catalogue::devices`].
+    #[must_use]
+    pub fn heard(&self) -> Vec<Option<Timestamp>> {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.iter().map(|device| device.heard).collect()
+    }
+
+    /// When one device was last heard and the newest sample of each of its signals, in the profile's order.
+    #[must_use]
+    pub fn device(&self, place: usize) -> (Option<Timestamp>, Box<[Option<Sample>]>) {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices
+            .get(place)
+            .map(|device| (device.heard, device.latest.clone()))
+            .unwrap_or_default()
+    }
+
+    /// The newest sample of one signal (by its place in the profile) of many devices.
+    #[must_use]
+    pub fn samples(&self, wanted: &[(usize, usize)]) -> Vec<Option<Sample>> {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |(device, signal): &(usize, usize)| *devices.get(*device)?.latest.get(*signal)?;
+        wanted.iter().map(one).collect()
+    }
+
+    /// What passed since the feed was made.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        Passed {
+            messages: self.messages.load(Ordering::Relaxed),
+            points: self.points.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::testkit::MemorySeries;
+    use telemetry::quality::Quality;
+    use telemetry::sample::Point;
+
+    use super::*;
+    use crate::testkit;
+
+    fn sample(ms: i64, value: f64) -> Sample {
+        Sample {
+            time: Timestamp::from_millis(ms),
+            value,
+            quality: Quality::Good,
+        }
+    }
+
+    #[test]
+    fn the_newest_event_time_wins_whatever_comes_last() {
+        // Given a feed, when a newer sample is followed by an older one,
+        let catalogue = testkit::catalogue();
+        let feed = LiveFeed::new(Arc::clone(&catalogue));
+        let series = catalogue.series_id("st-1", "flow").unwrap();
+        let point = |ms, value| Point {
+            series,
+            sample: sample(ms, value),
+            arrived: Timestamp::from_millis(9000),
+            backfill: false,
+        };
+        let place = catalogue.device_index("st-1").unwrap();
+        let batch = Batch {
+            points: vec![point(2000, 2.0), point(1000, 1.0)],
+            heard: vec![(place, Timestamp::from_millis(9000))],
+            ..Batch::default()
+        };
+        feed.observe(&batch);
+        // then the newer stands, and the device was heard when the message arrived.
+        let signal = catalogue.owner(series).unwrap().signal;
+        let (heard, latest) = feed.device(place);
+        assert_eq!(heard, Some(Timestamp::from_millis(9000)));
+        assert_eq!(latest[signal], Some(sample(2000, 2.0)));
+        assert_eq!(feed.passed().points, 2);
+    }
+
+    #[test]
+    fn after_a_start_the_store_says_what_was_last_and_the_future_is_not_believed() {
+        let catalogue = testkit::catalogue();
+        let feed = LiveFeed::new(Arc::clone(&catalogue));
+        let store = MemorySeries::default();
+        store.insert(catalogue.series_id("st-1", "flow").unwrap(), sample(99_000, 4.0));
+        feed.recall(&store, Timestamp::from_millis(50_000)).unwrap();
+        let place = catalogue.device_index("st-1").unwrap();
+        assert_eq!(feed.device(place).0, Some(Timestamp::from_millis(50_000)));
+        assert_eq!(feed.device(place + 1).0, None);
+    }
+}

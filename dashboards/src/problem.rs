@@ -1,0 +1,220 @@
+//! What goes wrong in a request, as RFC 9457 problem details: what, where, and what to do.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use store::series::SeriesError;
+
+/// An error answer. `detail` says what happened and where; `remedy` what the caller can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Names the kind of problem: a relative address that never changes its meaning.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "status_number")]
+    status: StatusCode,
+    detail: String,
+    remedy: String,
+    /// Which part of the request: a query or path parameter, a header, a body field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'static str>,
+}
+
+fn status_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(
+        kind: &'static str,
+        title: &'static str,
+        status: StatusCode,
+        detail: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            title,
+            status,
+            detail: detail.into(),
+            remedy: remedy.into(),
+            parameter: None,
+        }
+    }
+
+    /// A parameter or field that cannot be read (400).
+    #[must_use]
+    pub fn bad_parameter(name: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        let mut problem = Self::new(
+            "/problems/bad-parameter",
+            "bad parameter",
+            StatusCode::BAD_REQUEST,
+            detail,
+            remedy,
+        );
+        problem.parameter = Some(name);
+        problem
+    }
+
+    /// A thing that does not exist (404).
+    #[must_use]
+    pub fn missing(what: &str, name: &str, remedy: impl Into<String>) -> Self {
+        let name: String = name.chars().take(80).collect();
+        Self::new(
+            "/problems/not-found",
+            "not found",
+            StatusCode::NOT_FOUND,
+            format!("there is no {what} {name:?}"),
+            remedy,
+        )
+    }
+
+    /// A bound was reached (400); asking for less helps.
+    #[must_use]
+    pub fn too_much(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/too-much",
+            "too much asked",
+            StatusCode::BAD_REQUEST,
+            detail,
+            remedy,
+        )
+    }
+
+    /// Who asks is not known (401).
+    #[must_use]
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/unauthenticated",
+            "not signed in",
+            StatusCode::UNAUTHORIZED,
+            detail,
+            "send a known token as `Authorization: Bearer …`, or sign in at /login",
+        )
+    }
+
+    /// Who asks may not do this (403).
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/forbidden",
+            "forbidden",
+            StatusCode::FORBIDDEN,
+            detail,
+            remedy,
+        )
+    }
+
+    /// The body is not JSON (415).
+    #[must_use]
+    pub fn not_json() -> Self {
+        Self::new(
+            "/problems/not-json",
+            "body is not JSON",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the request does not carry `Content-Type: application/json`",
+            "send a JSON body with that content type",
+        )
+    }
+
+    /// What was asked does not fit the present state (409).
+    #[must_use]
+    pub fn conflict(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/conflict",
+            "conflict",
+            StatusCode::CONFLICT,
+            detail,
+            remedy,
+        )
+    }
+
+    /// The address exists, but not for this method (405).
+    #[must_use]
+    pub fn wrong_method(method: &axum::http::Method, path: &str) -> Self {
+        let path: String = path.chars().take(80).collect();
+        Self::new(
+            "/problems/wrong-method",
+            "wrong method",
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{path} does not answer to {method}"),
+            "the header `Allow` names the methods that it answers to",
+        )
+    }
+
+    /// Too many at once, or too slow (503).
+    #[must_use]
+    pub fn busy(detail: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/busy",
+            "busy",
+            StatusCode::SERVICE_UNAVAILABLE,
+            detail,
+            "ask again in a few seconds, or for a shorter time",
+        )
+    }
+
+    /// Something failed here (500). The cause goes to the log, not to the caller.
+    #[must_use]
+    pub fn internal(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain = format!("{chain}: {cause}");
+            source = cause.source();
+        }
+        tracing::error!(doing, error = chain, "request failed");
+        Self::new(
+            "/problems/internal",
+            "internal error",
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the server failed while {doing}"),
+            "the server's log has the cause; ask again, and report it if it stays",
+        )
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What happened, for a page.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do, for a page.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+}
+
+impl From<SeriesError> for Problem {
+    fn from(error: SeriesError) -> Self {
+        match error {
+            SeriesError::TooMany { .. } => Self::too_much(
+                error.to_string(),
+                "ask for a shorter time, or for windows with `every=` and `agg=`",
+            ),
+            SeriesError::Engine { .. } | SeriesError::Damaged(_) => Self::internal("reading series", &error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"townwatch\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,155 @@
+//! The web's own task: decides the board anew when something changed, and tells the browsers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::api::sites::SiteView;
+use crate::book::Wanted;
+use crate::limits;
+use crate::live::board::Counts;
+use crate::live::feed::Passed;
+use crate::problem::Problem;
+use crate::web::App;
+
+/// The board is decided at most so often, …
+const BEAT: Duration = Duration::from_secs(1);
+/// … and at least so often, because silence makes no event.
+const AT_LEAST: Duration = Duration::from_secs(5);
+
+/// The body of a `stats` event.
+#[derive(Debug, Serialize)]
+struct Stats {
+    messages_per_s: f64,
+    points_per_s: f64,
+    messages: u64,
+    points: u64,
+    now: crate::book::Moment,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// Runs until the web stops.
+pub(crate) async fn run(app: Arc<App>) {
+    let recall = tokio::spawn(recall(Arc::clone(&app)));
+    let alarms = tokio::spawn(forward(Arc::clone(&app)));
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut decided: Option<Instant> = None;
+    let mut passed = (Instant::now(), app.web.live.passed());
+    loop {
+        tokio::select! {
+            () = app.cancel.cancelled() => break,
+            at = beat.tick() => {
+                let due = decided.is_none_or(|last| at.duration_since(last) >= AT_LEAST);
+                let asked = tokio::time::timeout(Duration::ZERO, app.changed.notified()).await.is_ok();
+                if due || asked {
+                    decided = Some(at);
+                    decide(&app).await;
+                }
+                passed = stats(&app, passed);
+            }
+        }
+    }
+    for task in [recall, alarms] {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a task of the web ended badly");
+        }
+    }
+}
+
+/// Decides the board anew and sends the sites that changed.
+pub(crate) async fn decide(app: &Arc<App>) {
+    let changed = app.blocking(|app| {
+        let wanted = Wanted {
+            open: Some(true),
+            limit: limits::BOARD_ALARMS_MAX,
+        };
+        let open = app
+            .web
+            .alarms
+            .list(wanted)
+            .map_err(|error| Problem::internal("listing the open alarms", &*error))?;
+        let now = app.web.clock.now();
+        Ok(app.board.update(open, app.web.live.heard(), &HashMap::new(), now))
+    });
+    let Ok(changed) = changed.await else {
+        return;
+    };
+    if changed.is_empty() {
+        return;
+    }
+    if changed.len() > limits::SITES_PER_EVENT_MAX {
+        app.bus
+            .send("resync", &serde_json::json!({ "why": "many sites changed" }));
+        return;
+    }
+    let snapshot = app.board.read();
+    let views: Vec<SiteView<'_>> = changed
+        .into_iter()
+        .filter_map(|place| SiteView::at(&app.web.catalogue, &snapshot, place))
+        .collect();
+    app.bus.send("site", &serde_json::json!({ "sites": views }));
+}
+
+/// Sends what passed since the last beat.
+fn stats(app: &App, (since, before): (Instant, Passed)) -> (Instant, Passed) {
+    let (now, after) = (Instant::now(), app.web.live.passed());
+    let seconds = now.duration_since(since).as_secs_f64().max(0.001);
+    let rate = |after: u64, before: u64| ((after.saturating_sub(before)) as f64 / seconds).round();
+    app.bus.send(
+        "stats",
+        &Stats {
+            messages_per_s: rate(after.messages, before.messages),
+            points_per_s: rate(after.points, before.points),
+            messages: after.messages,
+            points: after.points,
+            now: app.web.clock.now().into(),
+            counts: app.board.read().counts(),
+        },
+    );
+    (now, after)
+}
+
+/// Passes each change of an alarm on.
+async fn forward(app: Arc<App>) {
+    let mut changes = app.web.alarms.changes();
+    loop {
+        let change = tokio::select! {
+            () = app.cancel.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(alarm) => app.bus.send("alarm", &alarm),
+            Err(RecvError::Lagged(lost)) => {
+                tracing::debug!(lost, "the live feed fell behind the alarms");
+                app.bus.send(
+                    "resync",
+                    &serde_json::json!({ "why": "alarms changed faster than they were sent" }),
+                );
+            }
+            Err(RecvError::Closed) => {
+                app.cancel.cancelled().await;
+                return;
+            }
+        }
+        app.changed.notify_one();
+    }
+}
+
+/// Fills the live feed from the series store, once.
+async fn recall(app: Arc<App>) {
+    let done = app.blocking(|app| {
+        app.web
+            .live
+            .recall(&*app.web.series, app.web.clock.now())
+            .map_err(Problem::from)
+    });
+    if done.await.is_ok() {
+        app.changed.notify_one();
+    }
+}

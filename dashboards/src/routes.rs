@@ -1,0 +1,97 @@
+//! Every address of the web, and what stands around each request: bounds, access, headers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::problem::Problem;
+use crate::web::App;
+use crate::{api, assets, limits};
+
+/// The router over everything.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/sites", get(api::sites::list))
+        .route("/devices", get(api::devices::list))
+        .route("/devices/{device}", get(api::devices::one))
+        .route("/devices/{device}/latest", get(api::devices::latest))
+        .route("/series", get(api::series::series))
+        .route("/alarms", get(api::alarms::list))
+        .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
+        .route("/map.geojson", get(api::map::geojson))
+        .route("/live", get(api::live::live))
+        .route("/openapi.json", get(api::openapi::openapi));
+    let guarded = Router::new()
+        .nest("/api/v1", api)
+        .route("/metrics", get(api::operation::metrics))
+        .route("/map.svg", get(api::map::svg))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), admit));
+    Router::new()
+        .merge(guarded)
+        .route("/healthz", get(api::operation::health))
+        .route("/readyz", get(api::operation::ready))
+        .route("/assets/{file}", get(assets::asset))
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .layer(middleware::from_fn(protect))
+        .with_state(app)
+}
+
+/// Lets in who may come in, and tells the handlers who it is.
+async fn admit(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    let caller = app.web.access.admit(request.headers())?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// What a page may load and who may frame it. SVG documents of their own may also use their style sheet.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Bounds the time of a request and sets the headers that every answer carries.
+async fn protect(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(limits::REQUEST_TIME, next.run(request)).await;
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(_) => Problem::busy("the request took too long").into_response(),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn nothing(request: Request) -> Problem {
+    Problem::missing(
+        "address",
+        request.uri().path(),
+        "GET /api/v1/openapi.json lists the API; the pages start at /",
+    )
+}
+
+async fn wrong_method(method: Method, request: Request) -> Problem {
+    Problem::wrong_method(&method, request.uri().path())
+}

@@ -1,0 +1,195 @@
+//! A county of five sites for the tests of this crate, with hostile names among them.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use telemetry::registry::Registry;
+use telemetry::{Catalogue, SeriesId, Timestamp};
+use tokio::sync::broadcast;
+
+use crate::book::{AckError, Acknowledged, AlarmBook, AlarmState, AlarmView, Wanted};
+
+/// 2026-11-23T20:00:00+08:00.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
+
+/// What must never come out as markup.
+pub(crate) const HOSTILE: &str = "<script>alert('x')</script>\"&";
+
+pub(crate) const REGISTRY: &str = r#"
+[county]
+name = { zh = "示范县", en = "Model County" }
+position = { latitude = 27.56, longitude = 119.72 }
+[[organisation]]
+id = "om-a"
+name = { zh = "甲运维公司", en = "Contractor A" }
+[[site]]
+id = "station-1"
+kind = "sewage_station"
+name = { zh = "一号站", en = "Station 1" }
+organisation = "om-a"
+town = "东坑镇"
+position = { latitude = 27.50, longitude = 119.60 }
+[[site]]
+id = "depot-1"
+kind = "lpg_depot"
+name = { zh = "城南储配站", en = "South depot" }
+organisation = "om-a"
+town = "鹤溪街道"
+position = { latitude = 27.55, longitude = 119.70 }
+[[site]]
+id = "cover-1"
+kind = "manhole_cover"
+name = { zh = "<script>alert('x')</script>\"&", en = "<script>alert('x')</script>\"&" }
+organisation = "om-a"
+town = "<script>alert('x')</script>\"&"
+position = { latitude = 27.58, longitude = 119.75 }
+[[site]]
+id = "loop-1"
+kind = "lighting_loop"
+name = { zh = "人民路回路", en = "Renmin Road loop" }
+organisation = "om-a"
+town = "鹤溪街道"
+position = { latitude = 27.60, longitude = 119.80 }
+[[site]]
+id = "bridge-1"
+kind = "bridge"
+name = { zh = "大桥", en = "Great bridge" }
+organisation = "om-a"
+town = "鹤溪街道"
+position = { latitude = 27.52, longitude = 119.68 }
+[[device]]
+id = "st-1"
+site = "station-1"
+profile = "sewage-station-small"
+attributes = { sill_m = 3.5 }
+[[device]]
+id = "depot-1-valves"
+site = "depot-1"
+profile = "lpg-depot-valves"
+[[device]]
+id = "cv-1"
+site = "cover-1"
+profile = "manhole-cover"
+name = { zh = "<script>alert('x')</script>\"&", en = "<script>alert('x')</script>\"&" }
+[[device]]
+id = "lamp-1"
+site = "loop-1"
+profile = "street-lamp"
+position = { latitude = 27.601, longitude = 119.801 }
+attributes = { rated_power_w = 100 }
+"#;
+
+/// The county above; series are numbered 1, 2, … in the order of the devices.
+pub(crate) fn catalogue() -> Arc<Catalogue> {
+    let registry: Registry = toml::from_str(REGISTRY).unwrap();
+    let profiles = telemetry::profile::builtin().unwrap();
+    let mut next = 0;
+    let number = |_: &telemetry::DeviceId, _: &telemetry::profile::Signal| {
+        next += 1;
+        SeriesId(next)
+    };
+    Arc::new(Catalogue::build(registry, &profiles, number).unwrap())
+}
+
+pub(crate) fn place(catalogue: &Catalogue, site: &str) -> usize {
+    catalogue
+        .sites()
+        .iter()
+        .position(|s| s.id.as_str() == site)
+        .unwrap()
+}
+
+pub(crate) fn acknowledged() -> Acknowledged {
+    Acknowledged {
+        at: NOW.into(),
+        by: "王工".into(),
+        remark: "已派人".into(),
+    }
+}
+
+/// An open alarm of a rule of a device's profile, raised now.
+pub(crate) fn alarm(catalogue: &Catalogue, id: i64, device: &str, rule: &str) -> AlarmView {
+    let entry = catalogue.device(device).unwrap();
+    let site = catalogue.site_of(entry).unwrap();
+    let rule = entry.profile.rules.iter().find(|r| &*r.id == rule).unwrap();
+    let signal = rule
+        .signal
+        .as_ref()
+        .and_then(|name| entry.profile.signal_index(name.as_str()));
+    let title = telemetry::profile::Title {
+        zh: device.into(),
+        en: device.into(),
+    };
+    AlarmView {
+        id,
+        rule: rule.id.clone(),
+        title: rule.title.clone(),
+        priority: rule.priority,
+        life_safety: entry.profile.life_safety,
+        silence: rule.kind == telemetry::profile::RuleKind::Silence,
+        state: AlarmState::ActiveUnacknowledged,
+        open: true,
+        stale: false,
+        backfill: false,
+        site: site.id.clone(),
+        site_name: site.name.clone(),
+        device: entry.device.id.clone(),
+        device_name: entry.device.name.clone().unwrap_or(title),
+        signal: rule.signal.clone(),
+        unit: signal.map(|place| entry.profile.signals[place].unit.clone()),
+        value: Some(3.4),
+        limit: Some(3.3),
+        raised: NOW.into(),
+        cleared: None,
+        acknowledged: None,
+    }
+}
+
+/// Alarms in memory.
+pub(crate) struct MemoryBook {
+    alarms: Mutex<Vec<AlarmView>>,
+    changes: broadcast::Sender<AlarmView>,
+}
+
+impl MemoryBook {
+    pub(crate) fn new(alarms: Vec<AlarmView>) -> Self {
+        Self {
+            alarms: Mutex::new(alarms),
+            changes: broadcast::Sender::new(16),
+        }
+    }
+}
+
+impl AlarmBook for MemoryBook {
+    fn list(&self, wanted: Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>> {
+        let all = self.alarms.lock().unwrap();
+        let fits = |alarm: &&AlarmView| wanted.open.is_none_or(|open| alarm.open == open);
+        Ok(all.iter().filter(fits).take(wanted.limit).cloned().collect())
+    }
+
+    fn acknowledge(&self, id: i64, by: &str, remark: &str) -> Result<AlarmView, AckError> {
+        let mut all = self.alarms.lock().unwrap();
+        let alarm = all
+            .iter_mut()
+            .find(|alarm| alarm.id == id)
+            .ok_or(AckError::Unknown(id))?;
+        if alarm.acknowledged.is_some() {
+            return Err(AckError::NotOpen {
+                id,
+                why: "already acknowledged".to_owned(),
+            });
+        }
+        alarm.acknowledged = Some(Acknowledged {
+            at: NOW.into(),
+            by: by.into(),
+            remark: remark.into(),
+        });
+        alarm.state = AlarmState::ActiveAcknowledged;
+        drop(self.changes.send(alarm.clone()));
+        Ok(alarm.clone())
+    }
+
+    fn changes(&self) -> broadcast::Receiver<AlarmView> {
+        self.changes.subscribe()
+    }
+}

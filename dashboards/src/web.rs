@@ -1,0 +1,140 @@
+//! What the web is made of, and how it is served.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use store::series::SeriesReader;
+use store::state::State;
+use telemetry::{Catalogue, Clock};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Access;
+use crate::book::AlarmBook;
+use crate::civil::Civil;
+use crate::live::{Board, Bus, LiveFeed};
+use crate::map::MapCache;
+use crate::problem::Problem;
+use crate::{limits, listener, pulse, routes};
+
+/// Answers further lines of `/metrics` in Prometheus' text form.
+pub type Metrics = dyn Fn() -> String + Send + Sync;
+/// Answers why the program is not ready, or nothing when it is.
+pub type Readiness = dyn Fn() -> Option<String> + Send + Sync;
+
+/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms.
+#[derive(Clone)]
+pub struct Web {
+    /// What there is in the county.
+    pub catalogue: Arc<Catalogue>,
+    /// Where points are read.
+    pub series: Arc<dyn SeriesReader>,
+    /// Where ledgers and dead letters are read.
+    pub state: Arc<State>,
+    /// The alarms.
+    pub alarms: Arc<dyn AlarmBook>,
+    /// The program's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Sees every batch: call [`LiveFeed::observe`] for each.
+    pub live: Arc<LiveFeed>,
+    /// Who may come in.
+    pub access: Access,
+    /// Further lines for `/metrics`, from gate, journal and pipeline.
+    pub metrics: Arc<Metrics>,
+    /// For `/readyz`.
+    pub readiness: Arc<Readiness>,
+}
+
+/// Why the web could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Open access on an address that others can reach. Bind to 127.0.0.1, or configure tokens.
+    #[error("the web is open to everybody and would listen on {0}, which is not a loopback address")]
+    OpenToOthers(SocketAddr),
+    /// The socket failed.
+    #[error("the web server failed")]
+    Socket(#[source] std::io::Error),
+}
+
+/// What the handlers share.
+pub(crate) struct App {
+    pub(crate) web: Web,
+    pub(crate) board: Board,
+    pub(crate) bus: Bus,
+    pub(crate) civil: Civil,
+    pub(crate) maps: MapCache,
+    /// Wakes the pulse to decide the board anew.
+    pub(crate) changed: Notify,
+    /// Bounds the threads that read the stores.
+    pub(crate) reads: Arc<Semaphore>,
+    /// Bounds the live streams.
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn new(web: Web, cancel: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            board: Board::new(Arc::clone(&web.catalogue)),
+            bus: Bus::default(),
+            civil: Civil::new(&web.catalogue.registry().county.zone),
+            maps: MapCache::default(),
+            changed: Notify::new(),
+            reads: Arc::new(Semaphore::new(limits::READS_MAX)),
+            streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
+            cancel,
+            web,
+        })
+    }
+
+    /// Runs `read` on a blocking thread; waits for a free one, but not for ever.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = Arc::clone(&self.reads).acquire_owned();
+        let permit = tokio::time::timeout(limits::READ_WAIT, permit).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Problem::busy("all readers of the stores are busy"));
+        };
+        let app = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || {
+            let answer = read(&app);
+            drop(permit);
+            answer
+        });
+        done.await
+            .map_err(|error| Problem::internal("reading the stores", &error))?
+    }
+}
+
+/// Serves pages and API on `listener` until `cancel` is cancelled; open live streams end with it.
+///
+/// # Errors
+/// [`ServeError`] when access is open and the address is not loopback, or the socket fails.
+pub async fn serve(listener: TcpListener, web: Web, cancel: CancellationToken) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Socket)?;
+    if matches!(web.access, Access::OpenOnLoopback) && !address.ip().is_loopback() {
+        return Err(ServeError::OpenToOthers(address));
+    }
+    let app = App::new(web, cancel.child_token());
+    let pulse = tokio::spawn(pulse::run(Arc::clone(&app)));
+    tracing::info!(%address, "web listens");
+    let router = routes::router(Arc::clone(&app));
+    let served = axum::serve(listener::Bounded::new(listener), router)
+        .with_graceful_shutdown(app.cancel.clone().cancelled_owned());
+    let drained = async {
+        app.cancel.cancelled().await;
+        tokio::time::sleep(limits::DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = std::future::IntoFuture::into_future(served) => result.map_err(ServeError::Socket),
+        () = drained => Ok(()),
+    };
+    app.cancel.cancel();
+    if let Err(error) = pulse.await {
+        tracing::error!(%error, "the web's pulse ended badly");
+    }
+    result
+}
