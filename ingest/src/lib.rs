@@ -9,12 +9,16 @@
 
 mod check;
 mod decode;
+#[cfg(test)]
+mod testkit;
 
+pub mod account;
 pub mod consumer;
 pub mod decoder;
 pub mod modbus;
 pub mod pipeline;
 
+pub use account::{AccountSettings, Accountant, Totals};
 pub use consumer::{BoxError, Consumer};
 pub use decoder::{DecodeSettings, Decoder};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError};

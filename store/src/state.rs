@@ -3,6 +3,8 @@
 //!
 //! Each table belongs to one module below, which is the only place that knows its columns.
 
+pub mod dead_letters;
+pub mod ledger;
 mod registry;
 
 use std::path::{Path, PathBuf};
@@ -87,7 +89,7 @@ impl State {
             });
         }
         let tx = writer.transaction().map_err(failed("making its tables"))?;
-        for schema in [registry::SCHEMA] {
+        for schema in [dead_letters::SCHEMA, ledger::SCHEMA, registry::SCHEMA] {
             tx.execute_batch(schema).map_err(failed("making its tables"))?;
         }
         tx.pragma_update(None, "user_version", VERSION)
