@@ -207,13 +207,6 @@ impl JournalFile {
             tracing::warn!(%error, "the journal's last checkpoint could not be turned off");
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: u32) {
-        self.connection
-            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .unwrap();
-    }
 }
 
 /// WAL and `synchronous=FULL`: a committed transaction survives power loss. Source: `design.md` §5.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use telemetry::time::{ManualClock, Span, SystemClock};
-use telemetry::{Clock, DeviceId, Lsn, Origin, RawMessage, Timestamp};
+use telemetry::time::SystemClock;
+use telemetry::{DeviceId, Lsn, Origin, RawMessage, Timestamp};
 
 use super::*;
 

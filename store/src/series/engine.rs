@@ -1,0 +1,275 @@
+//! The series store: the head in memory, the partitions on disk, and how points get from one to the other.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
+
+use super::column::{Inserted, same};
+use super::head::Head;
+use super::index::{Index, Loaded};
+use super::partition::{Facts, Partition, day_of, failed, file_name};
+use super::reader::SeriesError;
+use super::readers::Readers;
+use super::{Appended, SeriesConfig, SeriesStats};
+
+/// Days outside the years 1970 to 9999 have no file name. Source: RFC 3339 knows four digits.
+const DAYS: std::ops::Range<i64> = 0..2_932_897;
+
+/// What readers and appends share. Held for short times only: never while the disk is used.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) head: Head,
+    /// The head before, while it is written to disk, and after a write that failed.
+    pub(super) flushing: Option<Arc<Head>>,
+    /// The newest sample of each series as of the last flush.
+    pub(super) latest: FxHashMap<SeriesId, Sample>,
+    pub(super) partitions: BTreeMap<i64, Facts>,
+    pub(super) cursor: Lsn,
+    pub(super) expired_day: i64,
+    pub(super) flushes: u64,
+    /// Why nothing is taken any more.
+    pub(super) broken: Option<Arc<str>>,
+}
+
+/// The writing side: flush, compaction and expiry take turns.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) index: Index,
+}
+
+/// All of the store but its thread.
+pub(super) struct Engine {
+    pub(super) dir: PathBuf,
+    pub(super) config: SeriesConfig,
+    pub(super) clock: Arc<dyn Clock>,
+    memory: Mutex<Memory>,
+    writer: Mutex<Writer>,
+    pub(super) readers: Readers,
+}
+
+impl Engine {
+    pub(super) fn open(dir: &Path, config: SeriesConfig, clock: Arc<dyn Clock>) -> Result<Self, SeriesError> {
+        let index = Index::open(dir)?;
+        let loaded = index.load()?;
+        let partitions = find_partitions(dir, &loaded)?;
+        let memory = Memory {
+            head: Head::after(loaded.cursor),
+            flushing: None,
+            latest: loaded.latest,
+            partitions,
+            cursor: loaded.cursor,
+            expired_day: loaded.expired_day,
+            flushes: 0,
+            broken: None,
+        };
+        Ok(Self {
+            dir: dir.to_owned(),
+            readers: Readers::new(dir),
+            config,
+            clock,
+            memory: Mutex::new(memory),
+            writer: Mutex::new(Writer { index }),
+        })
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes points into the head.
+    pub(super) fn append(&self, points: &[Point], upto: Lsn) -> Result<Appended, SeriesError> {
+        let now = self.clock.monotonic();
+        let keep_from = self.clock.now().minus(self.config.keep).utc_day();
+        let mut memory = self.memory();
+        memory.check()?;
+        let mut appended = Appended::default();
+        if upto <= memory.head.upto {
+            appended.replayed = points.len() as u64;
+            return Ok(appended);
+        }
+        let kept = keep_from.max(memory.expired_day);
+        for point in points {
+            memory.take(point, upto, kept, &mut appended);
+        }
+        memory.head.upto = upto;
+        memory.head.since.get_or_insert(now);
+        Ok(appended)
+    }
+
+    /// Whether the head has grown or aged enough to be written to disk.
+    pub(super) fn flush_is_due(&self) -> bool {
+        let now = self.clock.monotonic();
+        let memory = self.memory();
+        let old = memory.head.since.is_some_and(|since| {
+            now.millis().saturating_sub(since.millis()) >= self.config.flush_age.millis()
+        });
+        let journal = memory.head.upto.0 - memory.cursor.0;
+        memory.broken.is_none()
+            && (old
+                || memory.flushing.is_some()
+                || memory.head.points() >= self.config.flush_points
+                || journal >= self.config.flush_messages)
+    }
+
+    /// Whether the head is so large that its owner has to wait for the disk.
+    pub(super) fn is_overfull(&self) -> bool {
+        let memory = self.memory();
+        memory.flushing.is_some() && memory.head.points() >= self.config.flush_points
+            || memory.head.points() >= self.config.flush_points.saturating_mul(2)
+    }
+
+    pub(super) fn stats(&self) -> Result<SeriesStats, SeriesError> {
+        let (mut stats, days) = {
+            let memory = self.memory();
+            let flushing = memory.flushing.as_deref().map_or(0, Head::points);
+            let stats = SeriesStats {
+                head_points: (memory.head.points() + flushing) as u64,
+                block_points: memory.partitions.values().map(|facts| facts.points).sum(),
+                blocks: memory.partitions.values().map(|facts| facts.blocks).sum(),
+                partitions: memory.partitions.len() as u64,
+                disk_bytes: 0,
+                flushes: memory.flushes,
+            };
+            (stats, memory.partitions.keys().copied().collect::<Vec<_>>())
+        };
+        for day in days {
+            let path = self.dir.join(file_name(day));
+            for extension in ["db", "db-wal"] {
+                let path = path.with_extension(extension);
+                match std::fs::metadata(&path) {
+                    Ok(file) => stats.disk_bytes += file.len(),
+                    // Without a log, or expired in between.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(failed(&path, "asking for its size", error)),
+                }
+            }
+        }
+        Ok(stats)
+    }
+
+    /// After an I/O error nobody knows what is on the disk: nothing is taken or written any more in this
+    /// process. The journal still has all that the cursor does not cover.
+    pub(super) fn break_down(&self, error: &SeriesError) {
+        let mut why = error.to_string();
+        if let Some(source) = std::error::Error::source(error) {
+            why = format!("{why}: {source}");
+        }
+        tracing::error!(
+            why,
+            "the series store has stopped: restart after a look at the disk"
+        );
+        self.memory().broken = Some(why.into());
+    }
+}
+
+impl Memory {
+    pub(super) fn check(&self) -> Result<(), SeriesError> {
+        match &self.broken {
+            None => Ok(()),
+            Some(why) => Err(SeriesError::Engine {
+                doing: "standing still after an earlier error".to_owned(),
+                source: why.to_string().into(),
+            }),
+        }
+    }
+
+    fn take(&mut self, point: &Point, upto: Lsn, kept_from_day: i64, appended: &mut Appended) {
+        let Point { series, sample, .. } = *point;
+        let day = sample.time.utc_day();
+        if day < kept_from_day || !DAYS.contains(&day) {
+            appended.too_old += 1;
+            return;
+        }
+        let known = self.latest(series);
+        self.head.note_latest(series, sample, known);
+        if self
+            .partitions
+            .get(&day)
+            .is_some_and(|facts| facts.flushed >= upto)
+        {
+            appended.replayed += 1;
+            return;
+        }
+        let in_head = self
+            .head
+            .column(series)
+            .is_some_and(|column| column.at(sample.time).is_some());
+        let flushing = self
+            .flushing
+            .as_deref()
+            .and_then(|head| head.column(series)?.at(sample.time));
+        match flushing {
+            Some(flushing) if !in_head && same(flushing, sample) => {
+                appended.duplicates += 1;
+                return;
+            }
+            Some(_) if !in_head => appended.replaced += 1,
+            _ => {}
+        }
+        match self.head.insert(series, sample) {
+            Inserted::New if flushing.is_some() => {}
+            Inserted::New => appended.stored += 1,
+            Inserted::Same => appended.duplicates += 1,
+            Inserted::Replaced => appended.replaced += 1,
+        }
+    }
+
+    pub(super) fn latest(&self, series: SeriesId) -> Option<Sample> {
+        self.head
+            .latest(series)
+            .or_else(|| self.flushing.as_deref()?.latest(series))
+            .or_else(|| self.latest.get(&series).copied())
+    }
+
+    /// Nothing before this instant is shown: it is expired.
+    pub(super) fn kept_from(&self) -> Timestamp {
+        Timestamp::from_millis(self.expired_day.saturating_mul(Timestamp::DAY_MS))
+    }
+}
+
+/// The partitions of `dir` with what they say of themselves. Files that an interrupted expiry left behind
+/// are deleted; a file that the index knows and that is gone is damage.
+fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, SeriesError> {
+    let listing = |source| failed(dir, "listing the partitions", source);
+    let mut partitions = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(|e| listing(Box::new(e)))? {
+        let entry = entry.map_err(|e| listing(Box::new(e)))?;
+        let name = entry.file_name();
+        let Some(day) = name.to_str().and_then(day_of) else {
+            continue;
+        };
+        if day < loaded.expired_day {
+            delete_partition(dir, day)?;
+        } else {
+            partitions.insert(day, Partition::open(dir, day)?.facts()?);
+        }
+    }
+    match loaded.days.iter().find(|day| !partitions.contains_key(day)) {
+        None => Ok(partitions),
+        Some(day) => Err(SeriesError::Damaged(format!(
+            "{} is missing",
+            dir.join(file_name(*day)).display()
+        ))),
+    }
+}
+
+/// Deletes the files of a day. Nobody may write to them any more.
+pub(super) fn delete_partition(dir: &Path, day: i64) -> Result<(), SeriesError> {
+    let path = dir.join(file_name(day));
+    for extension in ["db-wal", "db-shm", "db"] {
+        let path = path.with_extension(extension);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path, "deleting it", error)),
+        }
+    }
+    Ok(())
+}

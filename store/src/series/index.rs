@@ -1,0 +1,188 @@
+//! `series.db`: how far the series store has come, which days it has, and the newest sample of each series.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashMap;
+use telemetry::{Lsn, Quality, Sample, SeriesId, Timestamp};
+
+use super::partition::{failed, signed};
+use super::reader::SeriesError;
+use crate::form::checksum;
+
+/// The name of the index in the data directory.
+pub(super) const INDEX_FILE: &str = "series.db";
+
+/// The version of the tables. A file of a later version is refused, never touched.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS position (
+    only        INTEGER PRIMARY KEY CHECK (only = 0),
+    cursor_lsn  INTEGER NOT NULL,   -- what the journal held up to here is in the partitions
+    expired_day INTEGER NOT NULL    -- days before this one are gone and stay so
+);
+CREATE TABLE IF NOT EXISTS partition (
+    day INTEGER PRIMARY KEY         -- days since 1970 whose file must be there
+);
+CREATE TABLE IF NOT EXISTS latest (
+    series  INTEGER PRIMARY KEY,
+    time    INTEGER NOT NULL,       -- ms since 1970
+    value   REAL NOT NULL,
+    quality INTEGER NOT NULL,       -- its code
+    crc     INTEGER NOT NULL        -- CRC-32C over the four before it
+);
+";
+
+/// What the index says when the store is opened.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) cursor: Lsn,
+    pub(super) expired_day: i64,
+    pub(super) days: Vec<i64>,
+    pub(super) latest: FxHashMap<SeriesId, Sample>,
+}
+
+/// The index, on its only connection.
+#[derive(Debug)]
+pub(super) struct Index {
+    path: PathBuf,
+    connection: Connection,
+}
+
+impl Index {
+    pub(super) fn open(dir: &Path) -> Result<Self, SeriesError> {
+        let path = dir.join(INDEX_FILE);
+        let make = || {
+            let mut connection = Connection::open(&path)?;
+            connection.busy_timeout(Duration::from_secs(10))?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            if found < VERSION {
+                let tx = connection.transaction()?;
+                tx.execute_batch(SCHEMA)?;
+                tx.execute("INSERT OR IGNORE INTO position VALUES (0, 0, ?1)", [i64::MIN])?;
+                tx.pragma_update(None, "user_version", VERSION)?;
+                tx.commit()?;
+            }
+            Ok((connection, found))
+        };
+        let (connection, found) =
+            make().map_err(|source: rusqlite::Error| failed(&path, "opening it", source))?;
+        if found > VERSION {
+            let why = format!("it has version {found}; this program knows {VERSION}");
+            return Err(failed(&path, "opening it", why));
+        }
+        Ok(Self { path, connection })
+    }
+
+    pub(super) fn load(&self) -> Result<Loaded, SeriesError> {
+        let read = || {
+            let (cursor, expired_day) =
+                self.connection
+                    .query_row("SELECT cursor_lsn, expired_day FROM position", [], |row| {
+                        Ok((row.get::<_, i64>(0)?, row.get(1)?))
+                    })?;
+            let days = self
+                .connection
+                .prepare("SELECT day FROM partition ORDER BY day")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<i64>>>()?;
+            let latest = self
+                .connection
+                .prepare("SELECT series, time, value, quality, crc FROM latest")?
+                .query_map([], |row| {
+                    let series = SeriesId(row.get(0)?);
+                    let sample = Sample {
+                        time: Timestamp::from_millis(row.get(1)?),
+                        value: row.get(2)?,
+                        quality: Quality::from_code(row.get(3)?),
+                    };
+                    Ok((series, sample, row.get::<_, u32>(4)?))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok((cursor, expired_day, days, latest))
+        };
+        let (cursor, expired_day, days, rows) =
+            read().map_err(|source: rusqlite::Error| failed(&self.path, "reading it", source))?;
+        let mut latest = FxHashMap::default();
+        for (series, sample, sum) in rows {
+            if sum != latest_sum(series, sample) {
+                return Err(SeriesError::Damaged(format!(
+                    "{}, the newest sample of series {}: its checksum does not fit",
+                    self.path.display(),
+                    series.0
+                )));
+            }
+            latest.insert(series, sample);
+        }
+        Ok(Loaded {
+            cursor: Lsn(u64::try_from(cursor).unwrap_or(0)),
+            expired_day,
+            days,
+            latest,
+        })
+    }
+
+    /// Notes that the journal up to `cursor` is in the partitions, which now are those of `days` besides
+    /// the ones before, and that `latest` are the newest samples of their series.
+    pub(super) fn advance(
+        &mut self,
+        cursor: Lsn,
+        days: &[i64],
+        latest: &[(SeriesId, Sample)],
+    ) -> Result<(), SeriesError> {
+        let mut write = || {
+            let tx = self.connection.transaction()?;
+            tx.execute("UPDATE position SET cursor_lsn = ?1", [signed(cursor.0)])?;
+            {
+                let mut partition = tx.prepare_cached("INSERT OR IGNORE INTO partition VALUES (?1)")?;
+                for day in days {
+                    partition.execute([day])?;
+                }
+                let mut newest =
+                    tx.prepare_cached("INSERT OR REPLACE INTO latest VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                for (series, sample) in latest {
+                    let sum = latest_sum(*series, *sample);
+                    let (time, code) = (sample.time.millis(), sample.quality.code());
+                    newest.execute(params![series.0, time, sample.value, code, sum])?;
+                }
+            }
+            tx.commit()
+        };
+        write().map_err(|source| failed(&self.path, "writing the cursor", source))?;
+        self.checkpoint()
+    }
+
+    /// Notes that the days before `day` are gone; afterwards their files may be deleted.
+    pub(super) fn expire(&mut self, day: i64) -> Result<(), SeriesError> {
+        let mut write = || {
+            let tx = self.connection.transaction()?;
+            tx.execute("UPDATE position SET expired_day = max(expired_day, ?1)", [day])?;
+            tx.execute("DELETE FROM partition WHERE day < ?1", [day])?;
+            let begin = day.saturating_mul(Timestamp::DAY_MS);
+            tx.execute("DELETE FROM latest WHERE time < ?1", [begin])?;
+            tx.commit()
+        };
+        write().map_err(|source| failed(&self.path, "expiring days", source))?;
+        self.checkpoint()
+    }
+
+    fn checkpoint(&self) -> Result<(), SeriesError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|source| failed(&self.path, "copying its log into it", source))
+    }
+}
+
+fn latest_sum(series: SeriesId, sample: Sample) -> u32 {
+    checksum(&[
+        &series.0.to_le_bytes(),
+        &sample.time.millis().to_le_bytes(),
+        &sample.value.to_bits().to_le_bytes(),
+        &[sample.quality.code()],
+    ])
+}
