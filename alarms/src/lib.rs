@@ -1,3 +1,20 @@
 //! The alarm engine, its rules, life cycle and notifications, and the figures of the county.
+//!
+//! This crate decides what is an alarm and tells people; it never decodes a payload and never writes to a device.
+//!
+//! Start with [`engine::Engine`], which is pure: samples and the clock in, transitions out. [`service::AlarmService`] puts it on
+//! disk and in front of people; [`notify`] sends what it says.
 
+pub mod engine;
 pub mod hazard;
+pub mod lifecycle;
+pub mod notify;
+pub mod rules;
+pub mod service;
+pub mod settings;
+pub mod view;
+
+pub use rules::Daylight;
+pub use service::AlarmService;
+pub use settings::AlarmSettings;
+pub use view::AlarmView;

@@ -3,6 +3,7 @@
 //!
 //! Each table belongs to one module below, which is the only place that knows its columns.
 
+pub mod alarms;
 pub mod dead_letters;
 pub mod ledger;
 mod registry;
@@ -89,7 +90,7 @@ impl State {
             });
         }
         let tx = writer.transaction().map_err(failed("making its tables"))?;
-        for schema in [dead_letters::SCHEMA, ledger::SCHEMA, registry::SCHEMA] {
+        for schema in [alarms::SCHEMA, dead_letters::SCHEMA, ledger::SCHEMA, registry::SCHEMA] {
             tx.execute_batch(schema).map_err(failed("making its tables"))?;
         }
         tx.pragma_update(None, "user_version", VERSION)

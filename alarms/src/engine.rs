@@ -1,0 +1,498 @@
+//! The alarm engine: samples, heard devices and the clock in, transitions out. It opens no file and no socket, reads
+//! no clock and allocates nothing for a sample that changes nothing.
+//!
+//! Its time is one axis, [`Engine::now`]: it never goes back, and every timer fires at its own deadline. At one
+//! instant a delay matures first, then comes the input, then silence. Source: `alarms.md` §2.1.
+//!
+//! Start with [`Engine::sample`], then `evaluate.rs` (the newest sample) and `late.rs` (the others).
+
+mod device;
+mod evaluate;
+mod history;
+mod late;
+mod memory;
+mod persist;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::sync::Arc;
+
+use telemetry::profile::Active;
+use telemetry::time::Span;
+use telemetry::{Bad, Catalogue, Point, Quality, SeriesId, Timestamp, Uncertain};
+
+use crate::lifecycle::{self, AlarmEvent};
+use crate::rules::{Condition, Daylight, Rule};
+use crate::settings::AlarmSettings;
+
+pub use memory::Seen;
+pub use persist::{DamagedState, StoredDevice, StoredRule};
+pub use state::{Acknowledgement, EventKind, RuleState, Side, Tag, Tags, Transition};
+
+use memory::{DeviceMemory, PointMemory};
+use timers::{Timer, Timers, What};
+
+/// The spans that the semantics name.
+#[derive(Clone, Copy, Debug)]
+pub struct Spans {
+    /// L.
+    pub lateness: Span,
+    /// P.
+    pub live_age: Span,
+    /// F.
+    pub future_tolerance: Span,
+    /// After start-up or provisioning.
+    pub grace: Span,
+}
+
+impl From<&AlarmSettings> for Spans {
+    fn from(settings: &AlarmSettings) -> Self {
+        Self {
+            lateness: settings.lateness,
+            live_age: settings.live_age,
+            future_tolerance: settings.future_tolerance,
+            grace: settings.grace,
+        }
+    }
+}
+
+/// Why an acknowledgement was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The rule never raised that occurrence.
+    Unknown,
+    /// A newer occurrence has taken its place.
+    Superseded,
+    /// It is acknowledged already, or over.
+    NotOwed,
+}
+
+/// The engine: every rule with its state. One owner; see the module.
+pub struct Engine {
+    spans: Spans,
+    daylight: Arc<dyn Daylight>,
+    rules: Vec<Rule>,
+    states: Vec<RuleState>,
+    points: Vec<PointMemory>,
+    devices: Vec<DeviceMemory>,
+    /// Place in `points` by series number; [`NO_POINT`] where no rule looks.
+    by_series: Vec<u32>,
+    timers: Timers,
+    now: Timestamp,
+    /// How far the wall clock stands from the engine's time, in ms.
+    shift_ms: i64,
+    /// Nothing is silent before: start-up + grace.
+    silence_from: Timestamp,
+    seq: u64,
+    dirty_rules: Vec<u32>,
+    dirty_devices: Vec<u32>,
+}
+
+const NO_POINT: u32 = u32::MAX;
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("rules", &self.rules.len())
+            .field("now", &self.now)
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine for `rules` (of [`crate::rules::compile`] for the same catalogue) that starts at `start`, where every device counts as
+    /// provisioned.
+    #[must_use]
+    pub fn new(
+        catalogue: &Catalogue,
+        rules: Vec<Rule>,
+        spans: Spans,
+        daylight: Arc<dyn Daylight>,
+        start: Timestamp,
+    ) -> Self {
+        let mut engine = Self {
+            spans,
+            daylight,
+            states: vec![RuleState::default(); rules.len()],
+            points: Vec::new(),
+            devices: catalogue
+                .devices()
+                .iter()
+                .map(|_| DeviceMemory::new(start))
+                .collect(),
+            by_series: Vec::new(),
+            timers: Timers::default(),
+            now: start,
+            shift_ms: 0,
+            silence_from: start,
+            seq: 0,
+            dirty_rules: Vec::new(),
+            dirty_devices: Vec::new(),
+            rules,
+        };
+        engine.wire();
+        for device in 0..engine.devices.len() {
+            engine.touch_device(device);
+        }
+        engine
+    }
+
+    /// Leads each series to its rules, and arms every silence rule.
+    fn wire(&mut self) {
+        for place in 0..self.rules.len() {
+            let Some(rule) = self.rules.get(place) else {
+                continue;
+            };
+            let (device, series) = (rule.device, rule.series);
+            let condition = rule.condition.clone();
+            let number = u32::try_from(place).unwrap_or(NO_POINT);
+            if let Some(memory) = self.devices.get_mut(device) {
+                memory.rules.push(number);
+                if condition == Condition::Clock {
+                    memory.clock_rule = Some(number);
+                }
+            }
+            if let Some(series) = series {
+                let point = self.point_of(series, device);
+                if let Some(point) = self.points.get_mut(point) {
+                    if matches!(condition, Condition::Silence { .. }) {
+                        point.silence_rules.push(number);
+                    } else {
+                        point.rules.push(number);
+                    }
+                }
+            } else if matches!(condition, Condition::Silence { .. })
+                && let Some(memory) = self.devices.get_mut(device)
+            {
+                memory.silence_rules.push(number);
+            }
+        }
+        self.arm_silence();
+    }
+
+    /// Arms every silence rule, each once.
+    fn arm_silence(&mut self) {
+        self.timers.forget_silence();
+        for place in 0..self.rules.len() {
+            let Ok(number) = u32::try_from(place) else { return };
+            if matches!(
+                self.rule(number).map(|rule| &rule.condition),
+                Some(Condition::Silence { .. })
+            ) {
+                let at = self.silence_due(number);
+                self.timers.push(Timer {
+                    at,
+                    what: What::Silence,
+                    place: number,
+                });
+            }
+        }
+    }
+
+    fn point_of(&mut self, series: SeriesId, device: usize) -> usize {
+        let Ok(number) = usize::try_from(series.0) else {
+            return usize::MAX;
+        };
+        if number >= self.by_series.len() {
+            self.by_series.resize(number + 1, NO_POINT);
+        }
+        let Some(slot) = self.by_series.get_mut(number) else {
+            return usize::MAX;
+        };
+        if *slot == NO_POINT {
+            *slot = u32::try_from(self.points.len()).unwrap_or(NO_POINT);
+            if let Some(memory) = self.devices.get_mut(device) {
+                memory.points.push(*slot);
+            }
+            self.points.push(PointMemory::new(series, device));
+        }
+        usize::try_from(*slot).unwrap_or(usize::MAX)
+    }
+
+    /// Every rule.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The state of a rule, by its place in [`Self::rules`].
+    #[must_use]
+    pub fn state(&self, rule: usize) -> Option<&RuleState> {
+        self.states.get(rule)
+    }
+
+    /// The newest sample of a series that a rule looks at.
+    #[must_use]
+    pub fn newest(&self, series: SeriesId) -> Option<&Seen> {
+        let place = self.by_series.get(usize::try_from(series.0).ok()?)?;
+        self.points.get(usize::try_from(*place).ok()?)?.newest()
+    }
+
+    /// Whether one of its silence rules counts the device as silent.
+    #[must_use]
+    pub fn is_silent(&self, device: usize) -> bool {
+        self.devices.get(device).is_some_and(|memory| memory.silent)
+    }
+
+    /// How far the engine's time has come.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The number of the last transition.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Lets the time pass until `to`; what falls due is appended to `out` in order.
+    pub fn advance(&mut self, to: Timestamp, out: &mut Vec<Transition>) {
+        self.fire(to, true, out);
+        self.now = self.now.max(to);
+    }
+
+    /// Tells how far the wall clock, in which arrivals are given, now stands from the engine's time, which never steps.
+    pub const fn set_shift(&mut self, shift_ms: i64) {
+        self.shift_ms = shift_ms;
+    }
+
+    /// An arrival, on the engine's time.
+    fn on_axis(&self, arrived: Timestamp) -> Timestamp {
+        Timestamp::from_millis(arrived.millis().saturating_sub(self.shift_ms))
+    }
+
+    /// Takes in a sample that arrived at `point.arrived`.
+    pub fn sample(&mut self, point: &Point, out: &mut Vec<Transition>) {
+        let arrived = self.on_axis(point.arrived);
+        self.fire(arrived, false, out);
+        self.now = self.now.max(arrived);
+        let owner = usize::try_from(point.series.0)
+            .ok()
+            .and_then(|number| self.by_series.get(number));
+        let Some(place) = owner.copied().filter(|place| *place != NO_POINT) else {
+            return;
+        };
+        let Ok(place) = usize::try_from(place) else { return };
+        let Some(device) = self.points.get(place).map(|memory| memory.device) else {
+            return;
+        };
+        let seen = self.believed(point, arrived);
+        if !point.backfill {
+            self.clock_seen(device, &seen, out);
+        }
+        let Some(memory) = self.points.get(place) else {
+            return;
+        };
+        if memory.knows(&seen) {
+            return;
+        }
+        let newest = memory.newest().is_none_or(|newest| seen.time >= newest.time);
+        let old = point.arrived.millis_since(seen.time) > self.spans.live_age.millis_i64();
+        self.touch_device(device);
+        if point.backfill || (old && !newest) {
+            self.history(place, seen, point.backfill, newest, out);
+        } else {
+            self.live(place, seen, newest, out);
+        }
+    }
+
+    fn live(&mut self, place: usize, seen: Seen, newest: bool, out: &mut Vec<Transition>) {
+        let lateness = self.spans.lateness;
+        let Some(memory) = self.points.get_mut(place) else {
+            return;
+        };
+        memory.insert(seen, lateness);
+        if newest {
+            memory.settles_at = None;
+        }
+        let device = memory.device;
+        if seen.quality != Quality::Bad(Bad::NoAnswer) {
+            memory.fresh = Some(seen.arrived);
+            for index in 0..memory.silence_rules.len() {
+                let rule = self
+                    .points
+                    .get(place)
+                    .and_then(|memory| memory.silence_rules.get(index).copied());
+                if let Some(rule) = rule {
+                    self.silence_over(rule, seen.arrived, out);
+                }
+            }
+            self.heard(device, seen.arrived, out);
+        }
+        self.each_rule(place, |engine, rule| {
+            if newest {
+                engine.newest_sample(rule, seen, out);
+            } else {
+                engine.late_sample(rule, place, seen, out);
+            }
+        });
+    }
+
+    fn each_rule(&mut self, place: usize, mut apply: impl FnMut(&mut Self, u32)) {
+        let mut index = 0;
+        while let Some(rule) = self
+            .points
+            .get(place)
+            .and_then(|memory| memory.rules.get(index).copied())
+        {
+            apply(self, rule);
+            index += 1;
+        }
+    }
+
+    /// A sample from the future is taken at its arrival, with doubt.
+    fn believed(&self, point: &Point, arrived: Timestamp) -> Seen {
+        let sample = point.sample;
+        let future = sample.time > point.arrived.plus(self.spans.future_tolerance);
+        let (time, quality) = if future {
+            (
+                point.arrived,
+                sample.quality.worse(Quality::Uncertain(Uncertain::ClockSkew)),
+            )
+        } else {
+            (sample.time, sample.quality)
+        };
+        let late = point.arrived.millis_since(time) > self.spans.lateness.millis_i64();
+        Seen {
+            time,
+            arrived,
+            value: sample.value,
+            quality,
+            late,
+        }
+    }
+
+    /// A person acknowledges an occurrence, at `at`.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed then.
+    pub fn acknowledge(
+        &mut self,
+        rule: usize,
+        occurrence: u32,
+        acknowledgement: Acknowledgement,
+        out: &mut Vec<Transition>,
+    ) -> Result<(), Refusal> {
+        let state = self.states.get(rule).ok_or(Refusal::Unknown)?;
+        if occurrence == 0 || occurrence > state.occurrence {
+            return Err(Refusal::Unknown);
+        }
+        if occurrence < state.occurrence {
+            return Err(Refusal::Superseded);
+        }
+        if !state.alarm.wants_acknowledgement() {
+            return Err(Refusal::NotOwed);
+        }
+        let number = u32::try_from(rule).map_err(|_| Refusal::Unknown)?;
+        let at = acknowledgement.at.max(self.now);
+        self.step(number, AlarmEvent::Acknowledge);
+        if let Some(state) = self.states.get_mut(rule) {
+            state.acknowledged = Some(acknowledgement);
+        }
+        self.emit(number, at, EventKind::Acknowledged, Tags::NONE, false, out);
+        Ok(())
+    }
+
+    /// Takes the life cycle one step on; whether anything changed.
+    fn step(&mut self, rule: u32, event: AlarmEvent) -> bool {
+        let Some(state) = self.state_mut(rule) else {
+            return false;
+        };
+        let (after, row) = lifecycle::after(state.alarm, event);
+        state.alarm = after;
+        state.occurrence = lifecycle::occurrence_after(state.occurrence, row);
+        if row.is_some() {
+            self.touch_rule(rule);
+        }
+        row.is_some()
+    }
+
+    /// Appends a transition with the state as it is now.
+    fn emit(
+        &mut self,
+        rule: u32,
+        at: Timestamp,
+        event: EventKind,
+        tags: Tags,
+        page: bool,
+        out: &mut Vec<Transition>,
+    ) {
+        self.seq += 1;
+        let seq = self.seq;
+        let Some(state) = self.state_mut(rule) else { return };
+        state.seq = seq;
+        if event == EventKind::Raised {
+            state.raised_seq = seq;
+        }
+        let since = if matches!(event, EventKind::Cleared | EventKind::PendingOff) {
+            state.ended.unwrap_or(state.since)
+        } else {
+            state.since
+        };
+        out.push(Transition {
+            seq,
+            at,
+            event,
+            rule,
+            occurrence: state.occurrence,
+            since,
+            value: state.value,
+            quality: state.quality,
+            state: state.alarm,
+            tags,
+            page,
+            after: state.clone(),
+        });
+        self.touch_rule(rule);
+    }
+
+    fn rule(&self, rule: u32) -> Option<&Rule> {
+        self.rules.get(usize::try_from(rule).ok()?)
+    }
+
+    fn state_of(&self, rule: u32) -> Option<&RuleState> {
+        self.states.get(usize::try_from(rule).ok()?)
+    }
+
+    fn state_mut(&mut self, rule: u32) -> Option<&mut RuleState> {
+        self.states.get_mut(usize::try_from(rule).ok()?)
+    }
+
+    /// Whether the rule is looked at, at that event time.
+    fn looks(&self, rule: u32, at: Timestamp) -> bool {
+        match self.rule(rule).map(|rule| rule.active) {
+            Some(Active::Always) => true,
+            Some(Active::LightingNight) => self.daylight.lights_due(at),
+            Some(Active::LightingDay) => !self.daylight.lights_due(at),
+            None => false,
+        }
+    }
+
+    fn touch_rule(&mut self, rule: u32) {
+        if let Some(state) = self.state_mut(rule)
+            && !state.dirty
+        {
+            state.dirty = true;
+            self.dirty_rules.push(rule);
+        }
+    }
+
+    fn touch_device(&mut self, device: usize) {
+        if let Some(memory) = self.devices.get_mut(device)
+            && !memory.dirty
+        {
+            memory.dirty = true;
+            self.dirty_devices.push(u32::try_from(device).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Whether anything changed since [`Self::take_changes`].
+    #[must_use]
+    pub fn has_changed_rules(&self) -> bool {
+        !self.dirty_rules.is_empty()
+    }
+}

@@ -1,0 +1,290 @@
+//! The newest sample of a point, and the delays that it starts, matures or stops.
+
+use telemetry::Timestamp;
+
+use super::memory::Seen;
+use super::state::Pending;
+use super::timers::{Timer, What};
+use super::{Engine, EventKind, Side, Tag, Tags, Transition};
+use crate::lifecycle::AlarmEvent;
+use crate::rules::Verdict;
+
+impl Engine {
+    /// Judges the newest sample of a point by one of its rules.
+    pub(super) fn newest_sample(&mut self, rule: u32, seen: Seen, out: &mut Vec<Transition>) {
+        let Some(condition) = self.rule(rule).map(|rule| &rule.condition) else {
+            return;
+        };
+        let verdict = condition.judge(seen.value, seen.quality);
+        let Some(state) = self.state_of(rule) else { return };
+        let quiet = !state.alarm.is_active() && state.pending.is_none();
+        if quiet && verdict != Verdict::Violates {
+            return;
+        }
+        if !self.looks(rule, seen.time) {
+            return;
+        }
+        self.freshen(rule, seen.arrived, out);
+        if self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
+            self.newest_while_active(rule, verdict, seen, out);
+        } else {
+            self.newest_while_normal(rule, verdict, seen, out);
+        }
+    }
+
+    fn newest_while_normal(&mut self, rule: u32, verdict: Verdict, seen: Seen, out: &mut Vec<Transition>) {
+        if verdict.is_contrary() {
+            self.drop_pending(rule);
+        }
+        if verdict != Verdict::Violates {
+            return;
+        }
+        let life_safety = self.rule(rule).is_some_and(|rule| rule.life_safety);
+        let pending = self.state_of(rule).and_then(|state| state.pending);
+        let delay = self.rule(rule).map_or(0, |rule| rule.on_delay.millis_i64());
+        let pending = match pending {
+            // A normal timer restarts after a gap, a life-safety timer counts through it.
+            Some(pending) if !pending.frozen || life_safety => pending,
+            Some(_) | None => {
+                let begun = Pending {
+                    side: Side::On,
+                    start: seen.time,
+                    deadline: Timestamp::from_millis(seen.arrived.millis().saturating_add(delay)),
+                    frozen: false,
+                    waits: false,
+                    late: seen.late,
+                };
+                if delay > 0 {
+                    self.set_value(rule, seen);
+                    self.begin(rule, begun, seen.arrived, out);
+                }
+                begun
+            }
+        };
+        let matured = seen.time.millis_since(pending.start) >= delay;
+        if matured {
+            let tags = if pending.late {
+                Tags::of(Tag::Late)
+            } else {
+                Tags::NONE
+            };
+            self.set_value(rule, seen);
+            self.raise(rule, pending.start, seen.arrived.max(self.now), tags, out);
+        } else if pending.frozen || pending.waits {
+            self.resume(rule, pending);
+        }
+    }
+
+    fn newest_while_active(&mut self, rule: u32, verdict: Verdict, seen: Seen, out: &mut Vec<Transition>) {
+        match verdict {
+            Verdict::Violates | Verdict::Between { .. } => {
+                self.drop_pending(rule);
+                if verdict == Verdict::Violates {
+                    self.set_value(rule, seen);
+                }
+            }
+            Verdict::Clears { good: true } => {
+                let pending = self.state_of(rule).and_then(|state| state.pending);
+                let delay = self.rule(rule).map_or(0, |rule| rule.off_delay.millis_i64());
+                // An off-delay that meets a gap begins anew.
+                let pending = pending.filter(|pending| !pending.frozen).unwrap_or(Pending {
+                    side: Side::Off,
+                    start: seen.time,
+                    deadline: Timestamp::from_millis(seen.arrived.millis().saturating_add(delay)),
+                    frozen: false,
+                    waits: false,
+                    late: false,
+                });
+                if seen.time.millis_since(pending.start) >= delay {
+                    self.set_value(rule, seen);
+                    self.clear(rule, pending.start, seen.arrived.max(self.now), Tags::NONE, out);
+                } else if self.state_of(rule).and_then(|state| state.pending) != Some(pending) {
+                    self.begin(rule, pending, seen.arrived, out);
+                } else if pending.waits {
+                    self.resume(rule, pending);
+                }
+            }
+            Verdict::Clears { good: false } | Verdict::Nothing => {}
+        }
+    }
+
+    /// Starts a delay and its timer.
+    pub(super) fn begin(&mut self, rule: u32, pending: Pending, at: Timestamp, out: &mut Vec<Transition>) {
+        let kind = match pending.side {
+            Side::On => EventKind::PendingOn,
+            Side::Off => EventKind::PendingOff,
+        };
+        let pending = Pending {
+            deadline: pending.deadline.max(self.now),
+            ..pending
+        };
+        let moved = self.state_of(rule).is_some_and(|state| state.pending.is_some());
+        let Some(state) = self.state_mut(rule) else { return };
+        state.pending = Some(pending);
+        self.timers.push(Timer {
+            at: pending.deadline,
+            what: What::Delay,
+            place: rule,
+        });
+        self.touch_rule(rule);
+        if !moved {
+            self.emit_pending(rule, kind, pending, at, out);
+        }
+    }
+
+    /// A delay that begins to run is shown with its own start.
+    fn emit_pending(
+        &mut self,
+        rule: u32,
+        kind: EventKind,
+        pending: Pending,
+        at: Timestamp,
+        out: &mut Vec<Transition>,
+    ) {
+        self.emit(rule, at, kind, Tags::NONE, false, out);
+        if let Some(transition) = out.last_mut() {
+            transition.since = pending.start;
+        }
+    }
+
+    /// A delay that was held up goes on: it matures at its deadline, or now.
+    fn resume(&mut self, rule: u32, pending: Pending) {
+        let at = pending.deadline.max(self.now);
+        if let Some(state) = self.state_mut(rule) {
+            state.pending = Some(Pending {
+                frozen: false,
+                waits: false,
+                deadline: at,
+                ..pending
+            });
+        }
+        self.timers.push(Timer {
+            at,
+            what: What::Delay,
+            place: rule,
+        });
+        self.touch_rule(rule);
+    }
+
+    pub(super) fn drop_pending(&mut self, rule: u32) {
+        let Some(state) = self.state_mut(rule) else { return };
+        if state.pending.take().is_some() {
+            self.touch_rule(rule);
+        }
+    }
+
+    /// The deadline of a delay has come.
+    pub(super) fn delay_due(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
+        let Some(pending) = self.state_of(rule).and_then(|state| state.pending) else {
+            return;
+        };
+        if pending.deadline != at || pending.frozen || pending.waits {
+            return;
+        }
+        match pending.side {
+            Side::On if !self.looks(rule, at) => self.drop_pending(rule),
+            Side::On => {
+                let tags = if pending.late {
+                    Tags::of(Tag::Late)
+                } else {
+                    Tags::NONE
+                };
+                self.raise(rule, pending.start, at, tags, out);
+            }
+            Side::Off if self.newest_is_bad(rule) => {
+                if let Some(state) = self.state_mut(rule) {
+                    state.pending = Some(Pending {
+                        waits: true,
+                        ..pending
+                    });
+                }
+                self.touch_rule(rule);
+            }
+            Side::Off => {
+                self.note_newest(rule);
+                self.clear(rule, pending.start, at, Tags::NONE, out);
+            }
+        }
+    }
+
+    fn newest_is_bad(&self, rule: u32) -> bool {
+        let series = self.rule(rule).and_then(|rule| rule.series);
+        series
+            .and_then(|series| self.newest(series))
+            .is_some_and(|seen| seen.quality.is_bad())
+    }
+
+    /// The newest good value is what an end by the clock cites.
+    fn note_newest(&mut self, rule: u32) {
+        let series = self.rule(rule).and_then(|rule| rule.series);
+        let cited = series
+            .and_then(|series| self.newest(series))
+            .filter(|seen| seen.quality.is_good())
+            .copied();
+        if let Some(seen) = cited {
+            self.set_value(rule, seen);
+        }
+    }
+
+    pub(super) fn raise(
+        &mut self,
+        rule: u32,
+        since: Timestamp,
+        at: Timestamp,
+        tags: Tags,
+        out: &mut Vec<Transition>,
+    ) {
+        if !self.step(rule, AlarmEvent::Raise) {
+            return;
+        }
+        if let Some(state) = self.state_mut(rule) {
+            state.pending = None;
+            state.since = since;
+            state.ended = None;
+            state.raised_at = at;
+            state.returned_at = None;
+            state.acknowledged = None;
+            state.stale = false;
+            state.tags = tags;
+        }
+        self.emit(rule, at, EventKind::Raised, tags, true, out);
+    }
+
+    pub(super) fn clear(
+        &mut self,
+        rule: u32,
+        since: Timestamp,
+        at: Timestamp,
+        tags: Tags,
+        out: &mut Vec<Transition>,
+    ) {
+        if !self.step(rule, AlarmEvent::Clear) {
+            return;
+        }
+        if let Some(state) = self.state_mut(rule) {
+            state.pending = None;
+            state.ended = Some(since);
+            state.returned_at = Some(at);
+            state.stale = false;
+        }
+        self.emit(rule, at, EventKind::Cleared, tags, true, out);
+    }
+
+    pub(super) fn set_value(&mut self, rule: u32, seen: Seen) {
+        if let Some(state) = self.state_mut(rule) {
+            state.value = Some(seen.value);
+            state.quality = seen.quality;
+        }
+        self.touch_rule(rule);
+    }
+
+    fn freshen(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
+        if !self.state_of(rule).is_some_and(|state| state.stale) {
+            return;
+        }
+        if let Some(state) = self.state_mut(rule) {
+            state.stale = false;
+        }
+        self.emit(rule, at, EventKind::Fresh, Tags::NONE, false, out);
+    }
+}

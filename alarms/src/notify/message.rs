@@ -1,0 +1,133 @@
+//! What a notice says: everything that `alarms.md` §1.6 asks for, as data and as a sentence in Chinese and English.
+
+use serde_json::json;
+use telemetry::{Quality, Timestamp};
+
+use crate::engine::{EventKind, Tag, Tags, Transition};
+use crate::view::AlarmView;
+
+/// The JSON body of a notice. Times are ms and RFC 3339 in UTC; `age_s` is how old the event was when the notice was made.
+#[must_use]
+pub fn payload(
+    key: &str,
+    alarm: &AlarmView,
+    event: EventKind,
+    transition: &Transition,
+    made_at: Timestamp,
+) -> String {
+    let age_s = made_at.millis_since(transition.since).max(0) / 1000;
+    let tags = shouted(transition.tags);
+    json!({
+        "type": format!("alarm.{}", event.name()),
+        "key": key,
+        "event": event,
+        "alarm": alarm,
+        "since": transition.since,
+        "since_rfc3339": transition.since.to_rfc3339(),
+        "at": transition.at,
+        "at_rfc3339": transition.at.to_rfc3339(),
+        "age_s": age_s,
+        "tags": tags,
+        "acknowledge": format!("/alarms/{}", alarm.id),
+        "text": { "zh": chinese(alarm, event, transition, age_s), "en": english(alarm, event, transition, age_s) },
+    })
+    .to_string()
+}
+
+/// `LATE`, `HISTORICAL`, …: as people know them.
+fn shouted(tags: Tags) -> Vec<&'static str> {
+    tags.list()
+        .into_iter()
+        .map(|tag| match tag {
+            Tag::Late => "LATE",
+            Tag::Historical => "HISTORICAL",
+            Tag::Contradicted => "CONTRADICTED",
+            Tag::Momentary => "MOMENTARY",
+        })
+        .collect()
+}
+
+fn number(value: f64, decimals: u8) -> String {
+    format!("{value:.*}", usize::from(decimals))
+}
+
+/// `%{LEL}` reads badly; all other codes are read as they are.
+fn unit(alarm: &AlarmView) -> String {
+    match alarm.unit.as_deref() {
+        None | Some("1") => String::new(),
+        Some("%{LEL}") => " %LEL".to_owned(),
+        Some("Cel") => " °C".to_owned(),
+        Some(unit) => format!(" {unit}"),
+    }
+}
+
+fn english(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: i64) -> String {
+    let mut text = String::new();
+    for tag in shouted(transition.tags) {
+        text.push_str(&format!("[{tag}] "));
+    }
+    let what = match event {
+        EventKind::Cleared => "returned to normal: ",
+        EventKind::Closed => "closed, its rule is gone: ",
+        _ => "",
+    };
+    text.push_str(&format!(
+        "{what}{} — {}, {} ({})",
+        alarm.title.en, alarm.site_name.en, alarm.device_name.en, alarm.device
+    ));
+    if let Some(value) = transition.value {
+        text.push_str(&format!(
+            "; value {}{}",
+            number(value, alarm.decimals),
+            unit(alarm)
+        ));
+        if transition.quality != Quality::Good {
+            text.push_str(&format!(" (quality {})", transition.quality.name()));
+        }
+    }
+    if let Some(limit) = alarm.limit {
+        text.push_str(&format!(", limit {limit}{}", unit(alarm)));
+    }
+    text.push_str(&format!(
+        "; since {} ({age_s} s ago); occurrence {}",
+        transition.since.to_rfc3339(),
+        alarm.id
+    ));
+    text
+}
+
+fn chinese(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: i64) -> String {
+    let mut text = String::new();
+    for tag in transition.tags.list() {
+        text.push_str(match tag {
+            Tag::Late => "【迟到】",
+            Tag::Historical => "【历史】",
+            Tag::Contradicted => "【有异议】",
+            Tag::Momentary => "【瞬时】",
+        });
+    }
+    text.push_str(match event {
+        EventKind::Cleared => "恢复正常：",
+        EventKind::Closed => "规则已删除，报警关闭：",
+        _ => "报警：",
+    });
+    text.push_str(&format!(
+        "{}，{}，{}（{}）",
+        alarm.title.zh, alarm.site_name.zh, alarm.device_name.zh, alarm.device
+    ));
+    if let Some(value) = transition.value {
+        text.push_str(&format!("；数值{}{}", number(value, alarm.decimals), unit(alarm)));
+        if transition.quality != Quality::Good {
+            text.push_str(&format!("（质量{}）", transition.quality.name()));
+        }
+    }
+    if let Some(limit) = alarm.limit {
+        text.push_str(&format!("，限值{limit}{}", unit(alarm)));
+    }
+    text.push_str(&format!(
+        "；自{}（{age_s}秒前）；编号{}",
+        transition.since.to_rfc3339(),
+        alarm.id
+    ));
+    text
+}

@@ -1,0 +1,589 @@
+//! The alarm engine on disk and in front of people.
+//!
+//! Every step (a batch, a tick, an acknowledgement) that changes an alarm is written in one transaction with its log, its notices
+//! and the cursor. Steps that only refresh memory are written with the next of those, or after ten seconds; until then
+//! the cursor stays behind, so a restart reads those batches again and comes to the very same state.
+//!
+//! When the disk fails, alarms still go out: from memory, marked as not durable, and the commit is tried again with
+//! every step. A crash meanwhile loses acknowledgements made since, nothing else: the batches come again.
+
+mod commit;
+mod restore;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use store::state::alarms::{LogRow, Notice};
+use store::state::{State, StateError};
+use telemetry::profile::Priority;
+use telemetry::time::Span;
+use telemetry::{Batch, Catalogue, Clock, Lsn, Timestamp};
+use tokio::sync::{Notify, broadcast};
+
+use crate::engine::{Acknowledgement, DamagedState, Engine, Refusal, Transition};
+use crate::lifecycle::AlarmState;
+use crate::rules::Daylight;
+use crate::settings::{AlarmSettings, SettingsError};
+use crate::view::{AlarmChange, AlarmView, LogView, parse_id};
+use commit::Unwritten;
+
+/// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
+pub const CHANGES_BEHIND_MAX: usize = 1024;
+/// Most alarms or log rows in one answer. More are cut off; ask for the next page.
+pub const ROWS_PER_ANSWER_MAX: usize = 1000;
+/// Longest remark and longest name of a person, in characters. Longer: refused.
+pub const REMARK_CHARS_MAX: usize = 1000;
+/// How long memory that changed without changing an alarm may stay unwritten.
+const MEMORY_UNWRITTEN_MAX: Span = Span::from_secs(10);
+/// How long ticks wait for the replay that [`AlarmService::replay_until`] announced, without any progress of it.
+const REPLAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// For how long the last batch tells how far behind the reader is.
+const LAG_COUNTS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why the alarm service refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AlarmError {
+    /// A setting is out of range. Mend it.
+    #[error("the settings of the alarms are wrong")]
+    Settings(#[from] SettingsError),
+    /// The state database failed.
+    #[error("alarms cannot be read or written")]
+    State(#[from] StateError),
+    /// The state database holds what no version of this program wrote. Restore a backup.
+    #[error("the alarms on disk are damaged")]
+    Damaged(#[from] DamagedState),
+    /// There is no such alarm.
+    #[error("there is no alarm {id}")]
+    Unknown {
+        /// What was asked for.
+        id: String,
+    },
+    /// It was acknowledged before, is over, or a newer occurrence took its place. Read the list again.
+    #[error("alarm {id} cannot be acknowledged: {why}")]
+    NotOwed {
+        /// Which.
+        id: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// An acknowledgement needs the name of a person, and its remark has a bound.
+    #[error("{what} is {length} characters long; {allowed} are allowed")]
+    Length {
+        /// `by` or `remark`.
+        what: &'static str,
+        /// How long it is.
+        length: usize,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+/// Which alarms are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlarmFilter {
+    /// Only those that somebody has still to do with.
+    pub open_only: bool,
+    /// Only of this site.
+    pub site: Option<String>,
+    /// Only of this device.
+    pub device: Option<String>,
+    /// Only those raised before the one with this [`AlarmView::raised_seq`]: the next page.
+    pub before: Option<u64>,
+    /// Most alarms in the answer; 0 and what exceeds [`ROWS_PER_ANSWER_MAX`] mean that bound.
+    pub limit: usize,
+}
+
+/// How many alarms there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AlarmCounts {
+    /// Active, nobody knows.
+    pub unacknowledged: u64,
+    /// Active, somebody knows.
+    pub acknowledged: u64,
+    /// Over, nobody acknowledged.
+    pub returned_unacknowledged: u64,
+    /// Open of priority critical.
+    pub critical: u64,
+    /// Open of priority high.
+    pub high: u64,
+    /// Open of priority medium.
+    pub medium: u64,
+    /// Open of priority low.
+    pub low: u64,
+    /// Open under a silent device.
+    pub stale: u64,
+    /// Transitions that are not on disk because it failed.
+    pub not_durable: u64,
+    /// Log rows lost because the disk failed for too long.
+    pub log_dropped: u64,
+}
+
+/// The alarms of the county. Share it behind an `Arc`; its calls block for one commit at most.
+pub struct AlarmService {
+    state: Arc<State>,
+    catalogue: Arc<Catalogue>,
+    clock: Arc<dyn Clock>,
+    settings: AlarmSettings,
+    by_rule: FxHashMap<Arc<str>, usize>,
+    inner: Mutex<Inner>,
+    changes: broadcast::Sender<Arc<AlarmChange>>,
+    outbox: Notify,
+}
+
+struct Inner {
+    engine: Engine,
+    /// The last message that the engine has judged.
+    judged: Lsn,
+    /// The last that is on disk with all that came of it.
+    durable: Lsn,
+    unwritten: Unwritten,
+    /// Notices that could not be written; the sender takes them from here.
+    volatile: Vec<Notice>,
+    open: BTreeSet<usize>,
+    /// The engine's time at the monotonic instant.
+    base: (Timestamp, Span),
+    written_at: Span,
+    pruned_at: Option<Span>,
+    /// How far behind the reader was, and when that was seen.
+    lag: (Span, Span),
+    replay: Option<(Lsn, Span)>,
+}
+
+impl std::fmt::Debug for AlarmService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AlarmService")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AlarmService {
+    /// Opens the alarms of `catalogue` as `state` holds them. What open alarms of rules that are gone leave behind is closed, logged
+    /// and told.
+    ///
+    /// # Errors
+    /// [`AlarmError`] when a setting is out of range, or the state database fails or is damaged.
+    pub fn open(
+        state: Arc<State>,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+        daylight: Arc<dyn Daylight>,
+        settings: AlarmSettings,
+    ) -> Result<Self, AlarmError> {
+        settings.check()?;
+        let restored = restore::restore(&state, &catalogue, &*clock, daylight, &settings)?;
+        let rules = restored.engine.rules();
+        let by_rule = rules
+            .iter()
+            .enumerate()
+            .map(|(place, rule)| (Arc::clone(&rule.id), place))
+            .collect();
+        let open = (0..rules.len())
+            .filter(|place| {
+                restored
+                    .engine
+                    .state(*place)
+                    .is_some_and(|state| state.alarm.is_open())
+            })
+            .collect();
+        let mono = clock.monotonic();
+        let service = Self {
+            by_rule,
+            inner: Mutex::new(Inner {
+                engine: restored.engine,
+                judged: restored.lsn,
+                durable: restored.lsn,
+                unwritten: restored.unwritten,
+                volatile: Vec::new(),
+                open,
+                base: (restored.ready, mono),
+                written_at: mono,
+                pruned_at: None,
+                lag: (Span::ZERO, Span::ZERO),
+                replay: None,
+            }),
+            changes: broadcast::channel(CHANGES_BEHIND_MAX).0,
+            outbox: Notify::new(),
+            state,
+            catalogue,
+            clock,
+            settings,
+        };
+        service.write(&mut service.lock(), &[]);
+        Ok(service)
+    }
+
+    /// The pipeline reads on from here.
+    #[must_use]
+    pub fn cursor(&self) -> Lsn {
+        self.lock().durable
+    }
+
+    /// Ticks let no time pass until the batches up to `newest` of the journal have been observed: what arrived before a
+    /// crash is judged before the time since. Given up after a minute without progress.
+    pub fn replay_until(&self, newest: Lsn) {
+        let mut inner = self.lock();
+        if newest > inner.judged {
+            inner.replay = Some((newest, self.clock.monotonic()));
+        }
+    }
+
+    /// Judges a batch. One that was judged before is left out. A failing disk is no error here: see the module.
+    pub fn observe(&self, batch: &Batch) {
+        let mut inner = self.lock();
+        if batch.last <= inner.judged {
+            return;
+        }
+        let mut out = Vec::new();
+        self.set_shift(&mut inner);
+        feed(&mut inner.engine, batch, &mut out);
+        inner.judged = batch.last;
+        let mono = self.clock.monotonic();
+        if let Some(newest) = batch.points.iter().map(|point| point.arrived).max() {
+            let behind = self.clock.now().millis_since(newest);
+            inner.lag = (Span::from_millis(u64::try_from(behind).unwrap_or(0)), mono);
+        }
+        match &mut inner.replay {
+            Some((until, _)) if batch.last >= *until => inner.replay = None,
+            Some((_, progress)) => *progress = mono,
+            None => {}
+        }
+        self.write(&mut inner, &out);
+    }
+
+    /// Lets the time pass. Call it a few times a second.
+    pub fn tick(&self) {
+        let mut inner = self.lock();
+        let mono = self.clock.monotonic();
+        if let Some((until, progress)) = inner.replay {
+            if self.clock.real(since(mono, progress)) < REPLAY_PATIENCE {
+                return;
+            }
+            tracing::warn!(
+                until = until.0,
+                judged = inner.judged.0,
+                "the replay of the journal has not come; alarms go on without it"
+            );
+            inner.replay = None;
+        }
+        self.set_shift(&mut inner);
+        let (lag, seen) = inner.lag;
+        let lag = if self.clock.real(since(mono, seen)) < LAG_COUNTS {
+            lag
+        } else {
+            Span::ZERO
+        };
+        let to = inner.time(mono).minus(lag);
+        let mut out = Vec::new();
+        inner.engine.advance(to, &mut out);
+        self.write(&mut inner, &out);
+        self.prune(&mut inner, mono);
+    }
+
+    /// Acknowledges an occurrence in the name of `by`.
+    ///
+    /// # Errors
+    /// [`AlarmError::Unknown`], [`AlarmError::NotOwed`] or [`AlarmError::Length`]; nothing has changed then.
+    pub fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AlarmError> {
+        check_lengths(by, remark)?;
+        let unknown = || AlarmError::Unknown { id: id.to_owned() };
+        let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
+        let place = *self.by_rule.get(rule.as_str()).ok_or_else(unknown)?;
+        let mut inner = self.lock();
+        let at = inner.time(self.clock.monotonic());
+        let acknowledgement = Acknowledgement {
+            by: by.into(),
+            remark: remark.into(),
+            at,
+        };
+        let mut out = Vec::new();
+        let refused = |refusal| match refusal {
+            Refusal::Unknown => unknown(),
+            Refusal::Superseded => AlarmError::NotOwed {
+                id: id.to_owned(),
+                why: "a newer occurrence took its place",
+            },
+            Refusal::NotOwed => AlarmError::NotOwed {
+                id: id.to_owned(),
+                why: "it is acknowledged, or over",
+            },
+        };
+        inner
+            .engine
+            .acknowledge(place, occurrence, acknowledgement, &mut out)
+            .map_err(refused)?;
+        self.write(&mut inner, &out);
+        self.view(&inner.engine, place).ok_or_else(unknown)
+    }
+
+    /// Alarms, the newest first.
+    ///
+    /// # Errors
+    /// [`AlarmError::State`] when the disk fails (never for open ones).
+    pub fn list(&self, filter: &AlarmFilter) -> Result<Vec<AlarmView>, AlarmError> {
+        let limit = bounded(filter.limit);
+        let before = filter.before.unwrap_or(u64::MAX);
+        let (site, device) = (filter.site.as_deref(), filter.device.as_deref());
+        if filter.open_only {
+            let inner = self.lock();
+            let mut views: Vec<AlarmView> = inner
+                .open
+                .iter()
+                .filter_map(|place| self.view(&inner.engine, *place))
+                .filter(|view| site.is_none_or(|site| view.site == site))
+                .filter(|view| device.is_none_or(|device| view.device == device))
+                .filter(|view| view.raised_seq < before)
+                .collect();
+            views.sort_by_key(|view| std::cmp::Reverse(view.raised_seq));
+            views.truncate(limit);
+            return Ok(views);
+        }
+        let bodies = self.state.alarm_occurrences(before, limit, site, device)?;
+        bodies.iter().map(|body| read_view(body)).collect()
+    }
+
+    /// One alarm, whether open or over.
+    ///
+    /// # Errors
+    /// [`AlarmError::Unknown`] when there is none; [`AlarmError::State`] when the disk fails.
+    pub fn get(&self, id: &str) -> Result<AlarmView, AlarmError> {
+        let unknown = || AlarmError::Unknown { id: id.to_owned() };
+        let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
+        if let Some(place) = self.by_rule.get(rule.as_str())
+            && let Some(view) = self.view(&self.lock().engine, *place)
+            && view.occurrence == occurrence
+        {
+            return Ok(view);
+        }
+        let body = self
+            .state
+            .alarm_occurrence(&rule, occurrence)?
+            .ok_or_else(unknown)?;
+        read_view(&body)
+    }
+
+    /// The log, the newest first: at most `limit` rows with a number below `before`.
+    ///
+    /// # Errors
+    /// [`AlarmError::State`] when the disk fails.
+    pub fn log(&self, before: Option<u64>, limit: usize) -> Result<Vec<LogView>, AlarmError> {
+        let rows = self.state.alarm_log(before.unwrap_or(u64::MAX), bounded(limit))?;
+        rows.into_iter().map(log_view).collect()
+    }
+
+    /// Every change from now on. A receiver that lags behind by more than [`CHANGES_BEHIND_MAX`] is told and reads the list again.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<AlarmChange>> {
+        self.changes.subscribe()
+    }
+
+    /// How many alarms are open.
+    #[must_use]
+    pub fn counts(&self) -> AlarmCounts {
+        let inner = self.lock();
+        let mut counts = AlarmCounts {
+            not_durable: inner.unwritten.log_rows(),
+            log_dropped: inner.unwritten.dropped,
+            ..AlarmCounts::default()
+        };
+        for place in &inner.open {
+            let (Some(rule), Some(state)) = (inner.engine.rules().get(*place), inner.engine.state(*place))
+            else {
+                continue;
+            };
+            *match rule.priority {
+                Priority::Critical => &mut counts.critical,
+                Priority::High => &mut counts.high,
+                Priority::Medium => &mut counts.medium,
+                Priority::Low => &mut counts.low,
+            } += 1;
+            counts.stale += u64::from(state.stale);
+            match state.alarm {
+                AlarmState::Unacknowledged => counts.unacknowledged += 1,
+                AlarmState::Acknowledged => counts.acknowledged += 1,
+                AlarmState::ReturnedUnacknowledged => counts.returned_unacknowledged += 1,
+                AlarmState::Normal => {}
+            }
+        }
+        counts
+    }
+
+    /// Whether a device, by its place in the catalogue, counts as silent: what it said last is stale.
+    #[must_use]
+    pub fn is_silent(&self, device: usize) -> bool {
+        self.lock().engine.is_silent(device)
+    }
+
+    /// Writes what memory has not been written yet. Call it last in an orderly stop.
+    pub fn close(&self) {
+        let mut inner = self.lock();
+        inner.written_at = Span::ZERO;
+        self.write_now(&mut inner);
+    }
+
+    fn view(&self, engine: &Engine, place: usize) -> Option<AlarmView> {
+        AlarmView::of(&self.catalogue, engine.rules().get(place)?, engine.state(place)?)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows a step of the wall clock; a drift of less than a second is left alone.
+    fn set_shift(&self, inner: &mut Inner) {
+        let shift = self.clock.now().millis_since(inner.time(self.clock.monotonic()));
+        inner.engine.set_shift(if shift.abs() < 1000 { 0 } else { shift });
+    }
+}
+
+impl Inner {
+    /// The engine's time: even, whatever the wall clock does.
+    fn time(&self, mono: Span) -> Timestamp {
+        self.base.0.plus(since(mono, self.base.1))
+    }
+}
+
+fn since(later: Span, earlier: Span) -> Span {
+    Span::from_millis(later.millis().saturating_sub(earlier.millis()))
+}
+
+/// Hands a batch to the engine in order of arrival.
+fn feed(engine: &mut Engine, batch: &Batch, out: &mut Vec<Transition>) {
+    let mut heard = batch.heard.clone();
+    heard.sort_by_key(|(device, arrived)| (*arrived, *device));
+    let mut heard = heard.into_iter().peekable();
+    for point in &batch.points {
+        while let Some((device, arrived)) = heard.next_if(|(_, arrived)| *arrived <= point.arrived) {
+            engine.hear(device, arrived, out);
+        }
+        engine.sample(point, out);
+    }
+    for (device, arrived) in heard {
+        engine.hear(device, arrived, out);
+    }
+}
+
+fn bounded(limit: usize) -> usize {
+    if limit == 0 {
+        ROWS_PER_ANSWER_MAX
+    } else {
+        limit.min(ROWS_PER_ANSWER_MAX)
+    }
+}
+
+fn check_lengths(by: &str, remark: &str) -> Result<(), AlarmError> {
+    let length = by.chars().count();
+    if by.trim().is_empty() || length > 100 {
+        return Err(AlarmError::Length {
+            what: "by",
+            length,
+            allowed: "1 to 100",
+        });
+    }
+    let length = remark.chars().count();
+    if length > REMARK_CHARS_MAX {
+        return Err(AlarmError::Length {
+            what: "remark",
+            length,
+            allowed: "0 to 1000",
+        });
+    }
+    Ok(())
+}
+
+fn read_view(body: &str) -> Result<AlarmView, AlarmError> {
+    serde_json::from_str(body).map_err(|error| {
+        AlarmError::State(StateError::Damaged {
+            table: "alarm_occurrence",
+            what: error.to_string(),
+        })
+    })
+}
+
+fn log_view(row: LogRow) -> Result<LogView, AlarmError> {
+    let detail = serde_json::from_str(&row.body).map_err(|error| StateError::Damaged {
+        table: "alarm_log",
+        what: error.to_string(),
+    })?;
+    Ok(LogView {
+        seq: row.seq,
+        at: row.at,
+        event: row.event.into(),
+        rule: row.rule.into(),
+        occurrence: row.occurrence,
+        by: row.by.map(Into::into),
+        remark: row.remark.map(Into::into),
+        detail,
+    })
+}
+
+/// What the sender of notices needs.
+impl AlarmService {
+    /// Comes back when a notice was made.
+    pub async fn outbox_changed(&self) {
+        self.outbox.notified().await;
+    }
+
+    /// Notices due at `now`, life-safety first: those on disk, and those that the failing disk could not take.
+    #[must_use]
+    pub fn notices_due(&self, now: Timestamp, limit: usize) -> Vec<Notice> {
+        let mut due: Vec<Notice> = self
+            .lock()
+            .volatile
+            .iter()
+            .filter(|notice| notice.next_at <= now)
+            .cloned()
+            .collect();
+        match self.state.notices_due(now, limit) {
+            Ok(more) => due.extend(more),
+            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
+        }
+        due.sort_by_key(|notice| (!notice.life_safety, notice.next_at, notice.seq));
+        due.truncate(limit);
+        due
+    }
+
+    /// When the next notice is due.
+    #[must_use]
+    pub fn next_notice_at(&self) -> Option<Timestamp> {
+        let volatile = self.lock().volatile.iter().map(|notice| notice.next_at).min();
+        let stored = self.state.next_notice_at().ok().flatten();
+        volatile.into_iter().chain(stored).min()
+    }
+
+    /// Writes down how an attempt ended. Where the disk fails, the notice is sent again later with the same key.
+    pub fn record_notice(&self, notice: &Notice) {
+        let mut inner = self.lock();
+        let done = notice.fate != store::state::alarms::Fate::Waiting;
+        for known in inner
+            .unwritten
+            .notices
+            .iter_mut()
+            .filter(|known| known.key == notice.key)
+        {
+            known.clone_from(notice);
+        }
+        for known in inner.volatile.iter_mut().filter(|known| known.key == notice.key) {
+            known.clone_from(notice);
+        }
+        if done {
+            inner.volatile.retain(|known| known.key != notice.key);
+        }
+        drop(inner);
+        if let Err(error) = self.state.record_notice(notice) {
+            tracing::error!(%error, key = %notice.key, "the fate of a notice is not on disk");
+        }
+    }
+
+    /// The newest notices, whatever became of them.
+    ///
+    /// # Errors
+    /// [`AlarmError::State`] when the disk fails.
+    pub fn notices(&self, limit: usize) -> Result<Vec<Notice>, AlarmError> {
+        Ok(self.state.notices(bounded(limit))?)
+    }
+}

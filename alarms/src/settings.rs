@@ -1,0 +1,189 @@
+//! What can be set about alarms: the `[alarms]` table of the configuration.
+
+use serde::{Deserialize, Serialize};
+use telemetry::time::Span;
+
+/// The `[alarms]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlarmSettings {
+    /// L: how long samples of a point are remembered to sort late ones in, and how long back-fill must rest before
+    /// its newest value is judged. Default `"30s"`, range `"0s"` to `"10min"`.
+    pub lateness: Span,
+    /// P: a sample older than this that is not the newest of its point is history and pages nobody.
+    /// Default `"15min"`, range `"1min"` to `"1d"`.
+    pub live_age: Span,
+    /// F: a sample further than this in the future is taken at its time of arrival, with doubt.
+    /// Default `"1min"`, range `"0s"` to `"1h"`.
+    pub future_tolerance: Span,
+    /// How long after start or provisioning nothing counts as silent. Default `"1min"`, range `"0s"` to `"1h"`.
+    pub grace: Span,
+    /// How long a signal must be good again before its sensor fault returns, so that a loose contact is one alarm and not
+    /// a hundred; the same for a wrong device clock. Default `"1min"`, range `"0s"` to `"1d"`.
+    pub fault_off_delay: Span,
+    /// How long occurrences that are over and their log are kept. Default `"400d"`, range `"1d"` to `"3650d"`.
+    pub keep: Span,
+    /// Where notices go. Default: none; notices are then kept in the outbox as `no_channel`.
+    #[serde(rename = "webhook")]
+    pub webhooks: Vec<WebhookSettings>,
+    /// Private addresses that webhooks may reach nevertheless, as host and port of the URL, e.g. `"127.0.0.1:9000"`. Default: none.
+    pub allow: Vec<Box<str>>,
+}
+
+impl Default for AlarmSettings {
+    fn default() -> Self {
+        Self {
+            lateness: Span::from_secs(30),
+            live_age: Span::from_secs(900),
+            future_tolerance: Span::from_secs(60),
+            grace: Span::from_secs(60),
+            fault_off_delay: Span::from_secs(60),
+            keep: Span::from_secs(400 * 86_400),
+            webhooks: Vec::new(),
+            allow: Vec::new(),
+        }
+    }
+}
+
+/// One `[[alarms.webhook]]`: a receiver of notices over HTTP.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Name of the channel, part of every key of its notices: changing it sends nothing twice only if it stays. 1–32
+    /// characters, different for each webhook. No default.
+    pub name: Box<str>,
+    /// `http://` or `https://`. No default.
+    pub url: Box<str>,
+    /// Secret for the signature of Standard Webhooks, as `whsec_` and base64. Default: none, notices are then not signed.
+    #[serde(default, skip_serializing)]
+    pub secret: Option<Box<str>>,
+    /// The least priority that goes there; life-safety alarms always go. Default `"low"`.
+    #[serde(default = "low")]
+    pub priority_min: telemetry::profile::Priority,
+}
+
+impl std::fmt::Debug for WebhookSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookSettings")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("secret", &self.secret.as_ref().map(|_| "…"))
+            .field("priority_min", &self.priority_min)
+            .finish()
+    }
+}
+
+fn low() -> telemetry::profile::Priority {
+    telemetry::profile::Priority::Low
+}
+
+/// What is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("alarms.{field}: {why}")]
+pub struct SettingsError {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong, and what is allowed.
+    pub why: String,
+}
+
+impl AlarmSettings {
+    /// Checks every range that the fields name.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with the first field outside its range.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let ranges = [
+            ("lateness", self.lateness, 0, 600),
+            ("live_age", self.live_age, 60, 86_400),
+            ("future_tolerance", self.future_tolerance, 0, 3600),
+            ("grace", self.grace, 0, 3600),
+            ("fault_off_delay", self.fault_off_delay, 0, 86_400),
+            ("keep", self.keep, 86_400, 3650 * 86_400),
+        ];
+        for (field, span, least, most) in ranges {
+            let (least, most) = (Span::from_secs(least), Span::from_secs(most));
+            if !(least..=most).contains(&span) {
+                return Err(SettingsError {
+                    field,
+                    why: format!("{span}; {least} to {most} is allowed"),
+                });
+            }
+        }
+        for (place, webhook) in self.webhooks.iter().enumerate() {
+            if let Some(why) = webhook.nonsense(self.webhooks.get(..place).unwrap_or_default()) {
+                return Err(SettingsError {
+                    field: "webhook",
+                    why,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl WebhookSettings {
+    fn nonsense(&self, earlier: &[Self]) -> Option<String> {
+        let Self {
+            name, url, secret, ..
+        } = self;
+        if name.is_empty() || name.chars().count() > 32 {
+            return Some(format!("name {name:?}; 1 to 32 characters are allowed"));
+        }
+        if earlier.iter().any(|other| other.name == *name) {
+            return Some(format!("name {name:?} stands there twice"));
+        }
+        match reqwest::Url::parse(url) {
+            Err(error) => return Some(format!("{name}: url {url:?}: {error}")),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host().is_none() => {
+                return Some(format!("{name}: url {url}; http:// or https:// is allowed"));
+            }
+            Ok(_) => {}
+        }
+        let secret = secret.as_deref()?;
+        crate::notify::signature::key(secret)
+            .err()
+            .map(|why| format!("{name}: secret: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_semantics() {
+        // Source: `alarms.md` §2.1.
+        let settings = AlarmSettings::default();
+        assert_eq!(settings.check(), Ok(()));
+        for (span, seconds) in [
+            (settings.lateness, 30),
+            (settings.live_age, 900),
+            (settings.future_tolerance, 60),
+            (settings.grace, 60),
+        ] {
+            assert_eq!(span, Span::from_secs(seconds));
+        }
+    }
+
+    #[test]
+    fn a_setting_outside_its_range_is_refused_by_name() {
+        let settings = AlarmSettings {
+            live_age: Span::from_secs(1),
+            ..AlarmSettings::default()
+        };
+        assert_eq!(settings.check().unwrap_err().field, "live_age");
+        let text = "[[webhook]]\nname = \"a\"\nurl = \"ftp://x/\"\n";
+        let settings: AlarmSettings = toml::from_str(text).unwrap();
+        assert_eq!(settings.check().unwrap_err().field, "webhook");
+        assert!(toml::from_str::<AlarmSettings>("latenes = \"3s\"").is_err());
+    }
+
+    #[test]
+    fn a_secret_never_shows() {
+        let text = "[[webhook]]\nname = \"a\"\nurl = \"http://x/\"\nsecret = \"whsec_c2VjcmV0\"\n";
+        let settings: AlarmSettings = toml::from_str(text).unwrap();
+        assert!(!format!("{settings:?}").contains("c2VjcmV0"));
+        assert!(!toml::to_string(&settings).unwrap().contains("c2VjcmV0"));
+    }
+}

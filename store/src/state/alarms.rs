@@ -1,0 +1,553 @@
+//! Alarms: the state of every rule, the log of what happened, what has to be told to whom, and how far the engine has
+//! come. All of one step of the engine is written in one transaction, so a restart forgets nothing and repeats nothing.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use telemetry::{Lsn, Timestamp};
+
+use super::{State, StateError};
+
+pub(super) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS alarm_state (
+    rule TEXT PRIMARY KEY,
+    body TEXT NOT NULL             -- JSON, the form of alarms::engine; a rule without a row is pristine
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alarm_memory (
+    device TEXT PRIMARY KEY,
+    body   BLOB NOT NULL           -- packed, the form of alarms::engine
+);
+CREATE TABLE IF NOT EXISTS alarm_log (
+    seq        INTEGER PRIMARY KEY, -- grows; append-only
+    at         INTEGER NOT NULL,    -- ms
+    event      TEXT NOT NULL,
+    rule       TEXT NOT NULL,
+    occurrence INTEGER NOT NULL,
+    by         TEXT,
+    remark     TEXT,
+    body       TEXT NOT NULL        -- JSON
+);
+CREATE TABLE IF NOT EXISTS alarm_occurrence (
+    rule       TEXT NOT NULL,
+    occurrence INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,    -- of the transition that raised it
+    changed_at INTEGER NOT NULL,    -- ms
+    open       INTEGER NOT NULL,
+    site       TEXT NOT NULL,
+    device     TEXT NOT NULL,
+    body       TEXT NOT NULL,       -- JSON, what the API shows
+    PRIMARY KEY (rule, occurrence)
+);
+CREATE INDEX IF NOT EXISTS alarm_occurrence_by_seq ON alarm_occurrence (seq);
+CREATE TABLE IF NOT EXISTS outbox (
+    key          TEXT PRIMARY KEY,  -- one per occurrence, transition, channel and recipient
+    seq          INTEGER NOT NULL,
+    channel      TEXT NOT NULL,     -- empty: no channel is configured
+    life_safety  INTEGER NOT NULL,
+    payload      TEXT NOT NULL,
+    fate         TEXT NOT NULL,     -- waiting, delivered, no_channel, gave_up
+    attempts     INTEGER NOT NULL,
+    made_at      INTEGER NOT NULL,  -- ms
+    next_at      INTEGER NOT NULL,  -- ms
+    delivered_at INTEGER            -- ms
+);
+CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (life_safety DESC, next_at) WHERE fate = 'waiting';
+CREATE TABLE IF NOT EXISTS alarm_cursor (
+    id  INTEGER PRIMARY KEY CHECK (id = 0),
+    lsn INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    now INTEGER NOT NULL            -- ms
+);
+";
+
+/// How far the engine has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlarmCursor {
+    /// The last message of the journal that it has judged.
+    pub lsn: Lsn,
+    /// Number of its last transition.
+    pub seq: u64,
+    /// Its time.
+    pub now: Timestamp,
+}
+
+/// One row of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its number.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What, e.g. `raised`.
+    pub event: Box<str>,
+    /// Which rule.
+    pub rule: Box<str>,
+    /// Which occurrence.
+    pub occurrence: u32,
+    /// Who, for what a person did.
+    pub by: Option<Box<str>>,
+    /// What they said.
+    pub remark: Option<Box<str>>,
+    /// The rest, as JSON.
+    pub body: String,
+}
+
+/// One occurrence as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OccurrenceRow {
+    /// Which rule.
+    pub rule: Box<str>,
+    /// Its number.
+    pub occurrence: u32,
+    /// Number of the transition that raised it.
+    pub seq: u64,
+    /// When it changed last.
+    pub changed_at: Timestamp,
+    /// Whether somebody has still to do with it.
+    pub open: bool,
+    /// Where.
+    pub site: Box<str>,
+    /// Which device.
+    pub device: Box<str>,
+    /// JSON.
+    pub body: String,
+}
+
+/// What became of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// To be sent.
+    Waiting,
+    /// The receiver has it.
+    Delivered,
+    /// No channel is configured that wants it.
+    NoChannel,
+    /// It could not be delivered for so long that it is no longer tried.
+    GaveUp,
+}
+
+impl Fate {
+    const ALL: [Self; 4] = [Self::Waiting, Self::Delivered, Self::NoChannel, Self::GaveUp];
+
+    /// The stored form and the API's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Delivered => "delivered",
+            Self::NoChannel => "no_channel",
+            Self::GaveUp => "gave_up",
+        }
+    }
+}
+
+/// One notice for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Stable over retries and restarts.
+    pub key: Box<str>,
+    /// Number of the transition it tells of.
+    pub seq: u64,
+    /// Name of the channel; empty when there is none.
+    pub channel: Box<str>,
+    /// It goes before the others.
+    pub life_safety: bool,
+    /// The message, as JSON.
+    pub payload: String,
+    /// What became of it.
+    pub fate: Fate,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When it is tried next.
+    pub next_at: Timestamp,
+    /// When it was delivered.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// All of one step of the engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlarmCommit {
+    /// How far it has come.
+    pub cursor: AlarmCursor,
+    /// Rules whose state changed, with their state as JSON; without one they are pristine again.
+    pub rules: Vec<(Box<str>, Option<String>)>,
+    /// Devices whose memory changed.
+    pub devices: Vec<(Box<str>, Vec<u8>)>,
+    /// What happened.
+    pub log: Vec<LogRow>,
+    /// The occurrences it happened to.
+    pub occurrences: Vec<OccurrenceRow>,
+    /// What has to be told. A key that is there already stays as it is.
+    pub notices: Vec<Notice>,
+}
+
+impl State {
+    /// Writes one step of the engine in one transaction.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails; nothing of it is then written.
+    pub fn commit_alarms(&self, commit: &AlarmCommit) -> Result<(), StateError> {
+        self.write("writing alarms", |tx| {
+            write_states(tx, commit)?;
+            write_log(tx, &commit.log)?;
+            write_occurrences(tx, &commit.occurrences)?;
+            write_notices(tx, &commit.notices)?;
+            let AlarmCursor { lsn, seq, now } = commit.cursor;
+            tx.execute(
+                "INSERT INTO alarm_cursor (id, lsn, seq, now) VALUES (0, ?1, ?2, ?3)
+                 ON CONFLICT (id) DO UPDATE SET lsn = excluded.lsn, seq = excluded.seq, now = excluded.now",
+                params![signed(lsn.0), signed(seq), now.millis()],
+            )
+            .map(|_| ())
+        })
+    }
+
+    /// How far the engine had come; none when it never ran.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_cursor(&self) -> Result<Option<AlarmCursor>, StateError> {
+        self.read("reading the alarm cursor", |connection| {
+            connection
+                .query_row("SELECT lsn, seq, now FROM alarm_cursor", [], |row| {
+                    Ok(AlarmCursor {
+                        lsn: Lsn(unsigned(row.get(0)?)),
+                        seq: unsigned(row.get(1)?),
+                        now: Timestamp::from_millis(row.get(2)?),
+                    })
+                })
+                .optional()
+        })
+    }
+
+    /// Every rule that is not pristine, with its state.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_states(&self) -> Result<Vec<(String, String)>, StateError> {
+        self.read("reading the alarm states", |connection| {
+            all(
+                connection,
+                "SELECT rule, body FROM alarm_state ORDER BY rule",
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+        })
+    }
+
+    /// The memory of every device.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_memories(&self) -> Result<Vec<(String, Vec<u8>)>, StateError> {
+        self.read("reading the alarm memory", |connection| {
+            all(connection, "SELECT device, body FROM alarm_memory", |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        })
+    }
+
+    /// The log, newest first: at most `limit` rows with a number below `before`.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_log(&self, before: u64, limit: usize) -> Result<Vec<LogRow>, StateError> {
+        self.read("reading the alarm log", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq, at, event, rule, occurrence, by, remark, body FROM alarm_log
+                 WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![signed(before), size(limit)], |row| {
+                Ok(LogRow {
+                    seq: unsigned(row.get(0)?),
+                    at: Timestamp::from_millis(row.get(1)?),
+                    event: row.get(2)?,
+                    rule: row.get(3)?,
+                    occurrence: row.get(4)?,
+                    by: row.get(5)?,
+                    remark: row.get(6)?,
+                    body: row.get(7)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Occurrences, newest first: at most `limit` bodies of those raised by a transition below `before`, of all sites and devices
+    /// or of one.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_occurrences(
+        &self,
+        before: u64,
+        limit: usize,
+        site: Option<&str>,
+        device: Option<&str>,
+    ) -> Result<Vec<String>, StateError> {
+        self.read("reading the alarms", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT body FROM alarm_occurrence
+                 WHERE seq < ?1 AND (?2 IS NULL OR site = ?2) AND (?3 IS NULL OR device = ?3)
+                 ORDER BY seq DESC LIMIT ?4",
+            )?;
+            let rows = statement.query_map(params![signed(before), site, device, size(limit)], |row| {
+                row.get(0)
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// The body of one occurrence.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_occurrence(&self, rule: &str, occurrence: u32) -> Result<Option<String>, StateError> {
+        self.read("reading an alarm", |connection| {
+            connection
+                .prepare_cached("SELECT body FROM alarm_occurrence WHERE rule = ?1 AND occurrence = ?2")?
+                .query_row(params![rule, occurrence], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Notices that are due at `now`: life-safety first, then by their time.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notices_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Notice>, StateError> {
+        self.read("reading the outbox", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, seq, channel, life_safety, payload, fate, attempts, made_at, next_at, delivered_at
+                 FROM outbox WHERE fate = 'waiting' AND next_at <= ?1
+                 ORDER BY life_safety DESC, next_at, seq LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![now.millis(), size(limit)], notice)?;
+            rows.collect()
+        })
+    }
+
+    /// When the next waiting notice is due.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn next_notice_at(&self) -> Result<Option<Timestamp>, StateError> {
+        self.read("reading the outbox", |connection| {
+            connection
+                .query_row(
+                    "SELECT min(next_at) FROM outbox WHERE fate = 'waiting'",
+                    [],
+                    |row| row.get::<_, Option<i64>>(0),
+                )
+                .map(|at| at.map(Timestamp::from_millis))
+        })
+    }
+
+    /// The newest notices, whatever became of them.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notices(&self, limit: usize) -> Result<Vec<Notice>, StateError> {
+        self.read("reading the outbox", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, seq, channel, life_safety, payload, fate, attempts, made_at, next_at, delivered_at
+                 FROM outbox ORDER BY seq DESC, key LIMIT ?1",
+            )?;
+            let rows = statement.query_map([size(limit)], notice)?;
+            rows.collect()
+        })
+    }
+
+    /// How many notices there are of each fate.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notice_counts(&self) -> Result<Vec<(Fate, u64)>, StateError> {
+        self.read("counting the outbox", |connection| {
+            let rows = all(
+                connection,
+                "SELECT fate, count(*) FROM outbox GROUP BY fate",
+                |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)),
+            )?;
+            Ok(rows
+                .into_iter()
+                .map(|(name, count)| (fate(&name), unsigned(count)))
+                .collect())
+        })
+    }
+
+    /// Writes down how an attempt to send ended.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails; the notice will then be sent again, with the same key.
+    pub fn record_notice(&self, notice: &Notice) -> Result<(), StateError> {
+        self.write("recording a notice", |tx| {
+            tx.prepare_cached(
+                "UPDATE outbox SET fate = ?2, attempts = ?3, next_at = ?4, delivered_at = ?5 WHERE key = ?1",
+            )?
+            .execute(params![
+                notice.key,
+                notice.fate.name(),
+                notice.attempts,
+                notice.next_at.millis(),
+                notice.delivered_at.map(Timestamp::millis),
+            ])
+            .map(|_| ())
+        })
+    }
+
+    /// Forgets what happened before `before`: log rows, occurrences that are over, notices that are done. At most `limit` rows of
+    /// each, so that nobody waits long; the number that went is the answer.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn prune_alarms(&self, before: Timestamp, limit: usize) -> Result<usize, StateError> {
+        self.write("pruning alarms", |tx| {
+            let bound = params![before.millis(), size(limit)];
+            let log = tx.execute(
+                "DELETE FROM alarm_log WHERE seq IN (SELECT seq FROM alarm_log WHERE at < ?1 ORDER BY seq LIMIT ?2)",
+                bound,
+            )?;
+            let occurrences = tx.execute(
+                "DELETE FROM alarm_occurrence WHERE rowid IN
+                 (SELECT rowid FROM alarm_occurrence WHERE open = 0 AND changed_at < ?1 LIMIT ?2)",
+                bound,
+            )?;
+            let notices = tx.execute(
+                "DELETE FROM outbox WHERE rowid IN
+                 (SELECT rowid FROM outbox WHERE fate <> 'waiting' AND made_at < ?1 LIMIT ?2)",
+                bound,
+            )?;
+            Ok(log + occurrences + notices)
+        })
+    }
+}
+
+fn write_states(tx: &Transaction<'_>, commit: &AlarmCommit) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached("INSERT OR REPLACE INTO alarm_state (rule, body) VALUES (?1, ?2)")?;
+    let mut remove = tx.prepare_cached("DELETE FROM alarm_state WHERE rule = ?1")?;
+    for (rule, body) in &commit.rules {
+        match body {
+            Some(body) => put.execute(params![rule, body])?,
+            None => remove.execute([rule])?,
+        };
+    }
+    let mut put = tx.prepare_cached("INSERT OR REPLACE INTO alarm_memory (device, body) VALUES (?1, ?2)")?;
+    for (device, body) in &commit.devices {
+        put.execute(params![device, body])?;
+    }
+    Ok(())
+}
+
+fn write_log(tx: &Transaction<'_>, log: &[LogRow]) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT INTO alarm_log (seq, at, event, rule, occurrence, by, remark, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for row in log {
+        put.execute(params![
+            signed(row.seq),
+            row.at.millis(),
+            row.event,
+            row.rule,
+            row.occurrence,
+            row.by,
+            row.remark,
+            row.body
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_occurrences(tx: &Transaction<'_>, occurrences: &[OccurrenceRow]) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT INTO alarm_occurrence (rule, occurrence, seq, changed_at, open, site, device, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (rule, occurrence) DO UPDATE SET
+             changed_at = excluded.changed_at, open = excluded.open, body = excluded.body",
+    )?;
+    for row in occurrences {
+        put.execute(params![
+            row.rule,
+            row.occurrence,
+            signed(row.seq),
+            row.changed_at.millis(),
+            row.open,
+            row.site,
+            row.device,
+            row.body
+        ])?;
+    }
+    Ok(())
+}
+
+fn write_notices(tx: &Transaction<'_>, notices: &[Notice]) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "INSERT OR IGNORE INTO outbox
+         (key, seq, channel, life_safety, payload, fate, attempts, made_at, next_at, delivered_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    for notice in notices {
+        put.execute(params![
+            notice.key,
+            signed(notice.seq),
+            notice.channel,
+            notice.life_safety,
+            notice.payload,
+            notice.fate.name(),
+            notice.attempts,
+            notice.made_at.millis(),
+            notice.next_at.millis(),
+            notice.delivered_at.map(Timestamp::millis),
+        ])?;
+    }
+    Ok(())
+}
+
+fn notice(row: &Row<'_>) -> rusqlite::Result<Notice> {
+    Ok(Notice {
+        key: row.get(0)?,
+        seq: unsigned(row.get(1)?),
+        channel: row.get(2)?,
+        life_safety: row.get(3)?,
+        payload: row.get(4)?,
+        fate: fate(&row.get::<_, String>(5)?),
+        attempts: row.get(6)?,
+        made_at: Timestamp::from_millis(row.get(7)?),
+        next_at: Timestamp::from_millis(row.get(8)?),
+        delivered_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
+    })
+}
+
+/// An unknown word, of a later version, is a notice that this version does not send.
+fn fate(name: &str) -> Fate {
+    Fate::ALL
+        .into_iter()
+        .find(|fate| fate.name() == name)
+        .unwrap_or(Fate::GaveUp)
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], row)?;
+    rows.collect()
+}
+
+/// SQLite's integers are signed; numbers beyond (292 million years of a million a second) stay at the end.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn size(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

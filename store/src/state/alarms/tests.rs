@@ -1,0 +1,163 @@
+use super::*;
+
+fn open(folder: &tempfile::TempDir) -> State {
+    State::open(&folder.path().join("state.db")).unwrap()
+}
+
+fn notice_of(key: &str, seq: u64, life_safety: bool, next_at: i64) -> Notice {
+    Notice {
+        key: key.into(),
+        seq,
+        channel: "hook".into(),
+        life_safety,
+        payload: "{}".to_owned(),
+        fate: Fate::Waiting,
+        attempts: 0,
+        made_at: Timestamp::from_millis(next_at),
+        next_at: Timestamp::from_millis(next_at),
+        delivered_at: None,
+    }
+}
+
+fn log_row(seq: u64, at: i64) -> LogRow {
+    LogRow {
+        seq,
+        at: Timestamp::from_millis(at),
+        event: "raised".into(),
+        rule: "G1/HI".into(),
+        occurrence: 1,
+        by: None,
+        remark: None,
+        body: "{}".to_owned(),
+    }
+}
+
+#[test]
+fn a_step_of_the_engine_comes_back_whole_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    // Given a step that was committed,
+    let cursor = AlarmCursor {
+        lsn: Lsn(7),
+        seq: 3,
+        now: Timestamp::from_millis(99),
+    };
+    let commit = AlarmCommit {
+        cursor,
+        rules: vec![("G1/HI".into(), Some("{\"a\":1}".to_owned()))],
+        devices: vec![("G1".into(), vec![1, 2, 3])],
+        log: vec![log_row(3, 99)],
+        occurrences: vec![OccurrenceRow {
+            rule: "G1/HI".into(),
+            occurrence: 1,
+            seq: 3,
+            changed_at: Timestamp::from_millis(99),
+            open: true,
+            site: "s".into(),
+            device: "G1".into(),
+            body: "{\"b\":2}".to_owned(),
+        }],
+        notices: vec![notice_of("k", 3, true, 99)],
+    };
+    open(&folder).commit_alarms(&commit).unwrap();
+    // when the file is opened again,
+    let state = open(&folder);
+    // then everything is there.
+    assert_eq!(state.alarm_cursor().unwrap(), Some(cursor));
+    assert_eq!(
+        state.alarm_states().unwrap(),
+        [("G1/HI".to_owned(), "{\"a\":1}".to_owned())]
+    );
+    assert_eq!(
+        state.alarm_memories().unwrap(),
+        [("G1".to_owned(), vec![1, 2, 3])]
+    );
+    assert_eq!(state.alarm_log(u64::MAX, 10).unwrap(), commit.log);
+    assert_eq!(
+        state.alarm_occurrences(u64::MAX, 10, Some("s"), None).unwrap(),
+        ["{\"b\":2}"]
+    );
+    assert!(
+        state
+            .alarm_occurrences(u64::MAX, 10, Some("other"), None)
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        state.notices_due(Timestamp::from_millis(99), 10).unwrap(),
+        commit.notices
+    );
+}
+
+#[test]
+fn a_step_whose_log_number_was_used_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder);
+    let first = AlarmCommit {
+        log: vec![log_row(1, 5)],
+        ..AlarmCommit::default()
+    };
+    state.commit_alarms(&first).unwrap();
+    let again = AlarmCommit {
+        cursor: AlarmCursor {
+            lsn: Lsn(9),
+            ..AlarmCursor::default()
+        },
+        rules: vec![("x".into(), Some("{}".to_owned()))],
+        ..first
+    };
+    assert!(state.commit_alarms(&again).is_err());
+    assert_eq!(state.alarm_cursor().unwrap().unwrap().lsn, Lsn::ZERO);
+    assert!(state.alarm_states().unwrap().is_empty());
+}
+
+#[test]
+fn life_safety_goes_first_and_a_known_key_is_not_queued_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder);
+    let notices = vec![
+        notice_of("a", 1, false, 10),
+        notice_of("b", 2, true, 20),
+        notice_of("c", 3, true, 99),
+    ];
+    state
+        .commit_alarms(&AlarmCommit {
+            notices: notices.clone(),
+            ..AlarmCommit::default()
+        })
+        .unwrap();
+    let due = state.notices_due(Timestamp::from_millis(50), 10).unwrap();
+    let keys: Vec<&str> = due.iter().map(|notice| &*notice.key).collect();
+    assert_eq!(keys, ["b", "a"]);
+    let delivered_at = Some(Timestamp::from_millis(60));
+    let done = Notice {
+        fate: Fate::Delivered,
+        attempts: 1,
+        delivered_at,
+        ..notices[1].clone()
+    };
+    state.record_notice(&done).unwrap();
+    state
+        .commit_alarms(&AlarmCommit {
+            notices,
+            ..AlarmCommit::default()
+        })
+        .unwrap();
+    let due = state.notices_due(Timestamp::from_millis(50), 10).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(state.next_notice_at().unwrap(), Some(Timestamp::from_millis(10)));
+}
+
+#[test]
+fn pruning_takes_what_is_old_and_over_and_leaves_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder);
+    let commit = AlarmCommit {
+        log: vec![log_row(1, 5), log_row(2, 500)],
+        notices: vec![notice_of("waiting", 1, false, 5)],
+        ..AlarmCommit::default()
+    };
+    state.commit_alarms(&commit).unwrap();
+    assert_eq!(state.prune_alarms(Timestamp::from_millis(100), 1000).unwrap(), 1);
+    assert_eq!(state.alarm_log(u64::MAX, 10).unwrap(), [log_row(2, 500)]);
+    assert_eq!(state.notices(10).unwrap().len(), 1);
+}
