@@ -6,6 +6,7 @@
 //! disk and in front of people; [`notify`] sends what it says.
 
 pub mod engine;
+pub mod figures;
 pub mod hazard;
 pub mod lifecycle;
 pub mod notify;

@@ -1,0 +1,148 @@
+//! One question for a figure, with everything that answers it.
+
+use store::series::SeriesReader;
+use telemetry::registry::{Site, SiteKind};
+use telemetry::sample::Sample;
+use telemetry::time::Timestamp;
+use telemetry::{Catalogue, DeviceEntry, SeriesId};
+
+use super::form::{Excluded, Figure, Formula, Moment, Unknown, words};
+use super::{AlarmFacts, FigureError, PERIOD_DAYS_MAX, Policy, Scope, Sun};
+
+/// Samples of one series in one answer: 400 days at one every 10 s. More: [`FigureError::Series`].
+const SAMPLES_MAX: usize = 4_000_000;
+
+/// What is always the same about a figure.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) zh: &'static str,
+    pub(super) en: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) counted_in: &'static str,
+    pub(super) unknown_in: &'static str,
+    pub(super) formula: Formula,
+}
+
+/// One question for a figure, with everything that answers it.
+pub(super) struct Asked<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) devices: &'a [Vec<usize>],
+    pub(super) series: &'a dyn SeriesReader,
+    pub(super) alarms: &'a dyn AlarmFacts,
+    pub(super) policy: &'a Policy,
+    pub(super) sun: &'a Sun,
+    pub(super) now: Timestamp,
+    pub(super) from: Option<Timestamp>,
+    pub(super) to: Option<Timestamp>,
+    pub(super) scope: &'a Scope,
+}
+
+impl Asked<'_> {
+    /// A figure of that kind with nothing in it yet.
+    pub(super) fn figure(&self, kind: Kind, from: Timestamp, to: Timestamp) -> Figure {
+        Figure {
+            name: kind.name,
+            title: words(kind.zh, kind.en),
+            value: None,
+            unit: kind.unit,
+            reason: None,
+            colour: None,
+            numerator: None,
+            denominator: None,
+            counted_in: kind.counted_in,
+            unknown: Unknown {
+                share: None,
+                amount: 0.0,
+                unit: kind.unknown_in,
+            },
+            excluded: Vec::new(),
+            formula: kind.formula,
+            policy: self.policy.reference(),
+            revision: String::new(),
+            scope: self.scope.to_string(),
+            from: self.moment(from),
+            to: self.moment(to),
+            computed_at: self.moment(self.now),
+            variants: Vec::new(),
+            parts: Vec::new(),
+            evidence: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn moment(&self, at: Timestamp) -> Moment {
+        Moment {
+            ms: at,
+            time: self.sun.text(at),
+        }
+    }
+
+    /// The instant of a snapshot: `to`, or now.
+    pub(super) fn instant(&self) -> Timestamp {
+        self.to.unwrap_or(self.now).min(self.now)
+    }
+
+    /// The period asked for, or from `default`; it ends now at the latest.
+    pub(super) fn period(&self, default: Timestamp) -> Result<(Timestamp, Timestamp), FigureError> {
+        let to = self.to.unwrap_or(self.now).min(self.now);
+        let from = self.from.unwrap_or(default.min(to));
+        let refused = |why: String| Err(FigureError::Period { from, to, why });
+        if from >= self.now {
+            return refused("has not begun".to_owned());
+        }
+        if from >= to {
+            return refused("is empty".to_owned());
+        }
+        if to.millis_since(from) > PERIOD_DAYS_MAX * Timestamp::DAY_MS {
+            return refused(format!("is longer than {PERIOD_DAYS_MAX} days"));
+        }
+        Ok((from, to))
+    }
+
+    /// The sites of that kind in the scope, each with its devices.
+    pub(super) fn sites(&self, kind: SiteKind) -> impl Iterator<Item = (&Site, Vec<&DeviceEntry>)> {
+        (self.catalogue.sites().iter().zip(self.devices))
+            .filter(move |(site, _)| site.kind == kind && self.scope.holds(site))
+            .map(|(site, places)| {
+                let entries = places
+                    .iter()
+                    .filter_map(|place| self.catalogue.devices().get(*place));
+                (site, entries.collect())
+            })
+    }
+
+    /// The sewage stations in the scope that are in service; the others go to `excluded`.
+    pub(super) fn stations(&self, excluded: &mut Vec<Excluded>) -> Vec<(&Site, Vec<&DeviceEntry>)> {
+        let mut stations = Vec::new();
+        for (site, devices) in self.sites(SiteKind::SewageStation) {
+            if site.flag("in_service") == Some(false) {
+                let reason = words("未投运", "not in service");
+                excluded.push(Excluded::site(site, "not_in_service", reason));
+            } else {
+                stations.push((site, devices));
+            }
+        }
+        stations
+    }
+
+    /// All samples of `from..to`, of any quality.
+    pub(super) fn samples(
+        &self,
+        series: SeriesId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Sample>, FigureError> {
+        Ok(self.series.range(series, from, to, SAMPLES_MAX)?)
+    }
+}
+
+/// The series of a signal of a device.
+pub(super) fn signal(entry: &DeviceEntry, name: &str) -> Option<SeriesId> {
+    entry.series.get(entry.profile.signal_index(name)?).copied()
+}
+
+/// The API path of the readings of a signal.
+pub(super) fn series_link(entry: &DeviceEntry, signal: &str, from: Timestamp, to: Timestamp) -> String {
+    let (device, from, to) = (&entry.device.id, from.millis(), to.millis());
+    format!("/api/v1/series?device={device}&signal={signal}&from={from}&to={to}")
+}
