@@ -111,7 +111,7 @@ counters! {
     subscriptions_refused,
     /// Live messages written to subscribers.
     delivered,
-    /// Live messages dropped on the way into the router.
+    /// Live messages dropped on the way into the router, or by it.
     dropped_fan_out,
     /// Live messages dropped because their subscriber was too slow, or took no packet of that size.
     dropped_slow,

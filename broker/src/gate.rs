@@ -2,12 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use telemetry::Clock;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
+use crate::connection::io::Io;
+use crate::connection::{self, Shared, handshake};
 use crate::counters::Tally;
+use crate::fanout::FanOut;
+use crate::limits::REFUSALS_MAX;
+use crate::sessions::Sessions;
 use crate::{Authenticator, Counters, GateConfig, Intake};
+
+/// How long the listener rests when the operating system has no socket for it.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the gate could not start.
 #[derive(Debug, thiserror::Error)]
@@ -25,11 +37,13 @@ pub enum GateError {
     FanOut(#[source] std::io::Error),
 }
 
-/// The open gate.
+/// The open gate. Dropping it closes it without waiting for anything; [`Gate::stop`] is the orderly way.
 pub struct Gate {
     local_addr: SocketAddr,
     tally: Arc<Tally>,
-    _listener: TcpListener,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    _drop: DropGuard,
 }
 
 impl Gate {
@@ -39,18 +53,36 @@ impl Gate {
     /// [`GateError`]; nothing is left running.
     pub async fn start(
         config: GateConfig,
-        _authenticator: Arc<dyn Authenticator>,
-        _intake: Arc<dyn Intake>,
-        _clock: Arc<dyn Clock>,
+        authenticator: Arc<dyn Authenticator>,
+        intake: Arc<dyn Intake>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, GateError> {
         let address = config.listen;
         let listen = |source| GateError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
+        let tally = Arc::<Tally>::default();
+        let fan_out = FanOut::start(Arc::clone(&tally)).map_err(GateError::FanOut)?;
+        let stopping = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let shared = Arc::new(Shared {
+            config,
+            authenticator,
+            intake,
+            clock,
+            tally: Arc::clone(&tally),
+            sessions: Arc::new(Sessions::default()),
+            fan_out,
+            stopping: stopping.clone(),
+        });
+        tasks.spawn(listen_on(listener, shared, tasks.clone()));
+        let drop = stopping.clone().drop_guard();
         Ok(Self {
             local_addr,
-            tally: Arc::default(),
-            _listener: listener,
+            tally,
+            stopping,
+            tasks,
+            _drop: drop,
         })
     }
 
@@ -66,7 +98,69 @@ impl Gate {
         self.tally.snapshot()
     }
 
-    /// Takes no more sockets, tells every client, waits for the messages under way as long as
-    /// [`GateConfig::stop_timeout`] says, and closes.
-    pub async fn stop(self) {}
+    /// Takes no more sockets, waits for the messages under way as long as
+    /// [`GateConfig::stop_timeout`] says, acknowledges them, tells every client, and closes. The thread of
+    /// rumqttd's router parks until the process ends.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Takes sockets until the gate stops.
+async fn listen_on(listener: TcpListener, shared: Arc<Shared>, tasks: TaskTracker) {
+    let places = Arc::new(Semaphore::new(shared.config.connections_max));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.stopping.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                failing = false;
+                shared.tally.accepted.one();
+                take(&shared, &tasks, &places, &refusals, stream, peer);
+            }
+            Err(error) => {
+                shared.tally.accept_errors.one();
+                if !failing {
+                    failing = true;
+                    tracing::error!(%error, "cannot take connections; trying on");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Starts a task for one socket, or for telling it that there is no room, or closes it.
+fn take(
+    shared: &Arc<Shared>,
+    tasks: &TaskTracker,
+    places: &Arc<Semaphore>,
+    refusals: &Arc<Semaphore>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(%peer, %error, "socket was gone before it was served");
+    }
+    let shared = Arc::clone(shared);
+    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        tasks.spawn(async move {
+            connection::serve(shared, stream, peer).await;
+            drop(place);
+        });
+        return;
+    }
+    shared.tally.refused_full.one();
+    if let Ok(turn) = Arc::clone(refusals).try_acquire_owned() {
+        tasks.spawn(async move {
+            handshake::refuse_full(&shared, Io::new(stream), peer).await;
+            drop(turn);
+        });
+    }
 }

@@ -9,13 +9,22 @@
 //! Start with [`Gate::start`], then `connection.rs` (one task per client) and `protocol.rs` (what each
 //! packet leads to, pure). The codec under `codec/` is pure as well.
 
+mod gate;
+
+mod connection;
+
+mod protocol;
+
+mod codec;
+
 mod acl;
 mod auth;
 mod config;
 mod counters;
-mod gate;
+mod fanout;
 mod intake;
 pub mod limits;
+mod sessions;
 pub mod topic;
 
 pub use acl::Permissions;

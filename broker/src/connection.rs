@@ -1,0 +1,490 @@
+//! One client, from its first byte to its last: the task that carries out what `protocol` decides.
+//!
+//! [`serve`] reads the CONNECT (`handshake`), then [`Client::run`] waits on four things at once: the
+//! socket, the intake, the live messages and the end. New here? Read `Client::run` first.
+
+pub(crate) mod handshake;
+mod inflight;
+pub(crate) mod io;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetry::{Clock, DeviceId, Origin, RawMessage};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::codec::packet::{Publish, QoS, Will};
+use crate::codec::{Version, decode, encode, frame, reason};
+use crate::counters::Tally;
+use crate::fanout::{FanOut, LiveMessage, Subscriber};
+use crate::limits::{WRITE_BYTES_MAX, WRITE_STALL_TIMEOUT};
+use crate::protocol::{Cause, Close, Session, Step};
+use crate::sessions::{Seat, Sessions};
+use crate::{Authenticator, GateConfig, Intake, IntakeError};
+use inflight::{InFlight, Receipt};
+use io::{Io, Turn};
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) config: GateConfig,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) fan_out: FanOut,
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Serves one client until it is gone.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut io = Io::new(stream);
+    let Some(admitted) = handshake::admit(&shared, &mut io, peer).await else {
+        return io.farewell().await;
+    };
+    let tally = Arc::clone(&shared.tally);
+    tally.connects.one();
+    tally.connections.one();
+    Client::new(shared, io, admitted).run().await;
+    tally.connections.less_one();
+}
+
+/// A client that was let in.
+pub(crate) struct Admitted {
+    pub(crate) session: Session,
+    pub(crate) seat: Seat,
+    pub(crate) name: Box<str>,
+    pub(crate) keep_alive: Option<Duration>,
+    /// Largest packet that the client takes.
+    pub(crate) packet_bytes_max: Option<usize>,
+    pub(crate) will: Option<(Will, DeviceId)>,
+}
+
+struct Client<S> {
+    shared: Arc<Shared>,
+    io: Io<S>,
+    session: Session,
+    seat: Seat,
+    name: Box<str>,
+    /// How long the client may be silent: one and a half times what it said.
+    silence_max: Option<Duration>,
+    packet_bytes_max: Option<usize>,
+    will: Option<(Will, DeviceId)>,
+    in_flight: InFlight,
+    subscriber: Option<Subscriber>,
+    /// When the client was last heard, or last kept from speaking by ourselves.
+    heard: Instant,
+    close: Option<Close>,
+}
+
+/// What a client waits for.
+enum Event {
+    Socket(std::io::Result<Turn>),
+    Taken(Result<(), IntakeError>, Receipt),
+    Live(Option<LiveMessage>),
+    Timer,
+    TakenOver,
+    Stopping,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
+    fn new(shared: Arc<Shared>, io: Io<S>, admitted: Admitted) -> Self {
+        Self {
+            shared,
+            io,
+            session: admitted.session,
+            seat: admitted.seat,
+            name: admitted.name,
+            silence_max: admitted.keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5)),
+            packet_bytes_max: admitted.packet_bytes_max,
+            will: admitted.will,
+            in_flight: InFlight::default(),
+            subscriber: None,
+            heard: Instant::now(),
+            close: None,
+        }
+    }
+
+    async fn run(mut self) {
+        let close = loop {
+            if self.close.is_none() && !self.must_wait() {
+                self.decode_all().await;
+            }
+            if let Some(close) = self.close {
+                break close;
+            }
+            match self.wait().await {
+                Event::Socket(Ok(Turn::Read)) => self.heard = Instant::now(),
+                Event::Socket(Ok(Turn::Written)) => {}
+                Event::Socket(Ok(Turn::Closed) | Err(_)) => self.close = Some(Close::gone(true)),
+                Event::Taken(result, receipt) => self.on_taken(result, receipt),
+                Event::Live(Some(message)) => self.deliver(message),
+                Event::Live(None) => self.end(reason::UNSPECIFIED_ERROR, Cause::FanOut, "fan-out broke"),
+                Event::Timer => self.on_timer(),
+                Event::TakenOver => {
+                    self.end(
+                        reason::SESSION_TAKEN_OVER,
+                        Cause::TakenOver,
+                        "another connection came",
+                    );
+                }
+                Event::Stopping => {
+                    self.end(reason::SERVER_SHUTTING_DOWN, Cause::Stopping, "gate stops");
+                }
+            }
+        };
+        self.finish(close).await;
+    }
+
+    /// Whether the client has to be left unread until something is done.
+    fn must_wait(&self) -> bool {
+        self.in_flight.is_full() || self.session.is_full() || self.io.out.len() >= WRITE_BYTES_MAX
+    }
+
+    async fn wait(&mut self) -> Event {
+        let read = !self.must_wait();
+        let deliver = self.io.out.len() < WRITE_BYTES_MAX && self.session.window.has_room();
+        let timer = self.timer();
+        tokio::select! {
+            turn = self.io.turn(read) => Event::Socket(turn),
+            (result, receipt) = self.in_flight.next(), if !self.in_flight.is_empty() => {
+                Event::Taken(result, receipt)
+            }
+            message = next_live(self.subscriber.as_mut()), if deliver => Event::Live(message),
+            () = tokio::time::sleep_until(timer) => Event::Timer,
+            () = self.seat.taken_over.cancelled() => Event::TakenOver,
+            () = self.shared.stopping.cancelled() => Event::Stopping,
+        }
+    }
+
+    /// When to look at the clock next.
+    fn timer(&self) -> Instant {
+        let now_and_then = || Instant::now() + WRITE_STALL_TIMEOUT;
+        let stall = self
+            .io
+            .stalled_since
+            .map_or_else(now_and_then, |since| since + WRITE_STALL_TIMEOUT);
+        self.silence_max
+            .map_or(stall, |silence_max| stall.min(self.heard + silence_max))
+    }
+
+    fn on_timer(&mut self) {
+        let now = Instant::now();
+        if self
+            .io
+            .stalled_since
+            .is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT)
+        {
+            return self.end(
+                reason::UNSPECIFIED_ERROR,
+                Cause::WriteStalled,
+                "client does not read",
+            );
+        }
+        if let Some(silence_max) = self.silence_max
+            && now >= self.heard + silence_max
+        {
+            if self.must_wait() {
+                // We are the ones who do not listen.
+                self.heard = now;
+            } else {
+                self.end(
+                    reason::KEEP_ALIVE_TIMEOUT,
+                    Cause::KeepAlive,
+                    "nothing heard for 1.5 keep-alives",
+                );
+            }
+        }
+    }
+
+    fn end(&mut self, code: u8, cause: Cause, why: &'static str) {
+        self.close.get_or_insert(Close::with(code, cause, why));
+    }
+
+    /// Decodes everything that has arrived and submits it as one batch. A broken packet ends the
+    /// connection; what came before it still counts.
+    async fn decode_all(&mut self) {
+        let mut batch = Vec::new();
+        let mut receipt = Receipt::default();
+        let version = self.session.version;
+        let wanted = self.shared.fan_out.wanted();
+        // An MQTT 5 client was told how much may be under way; one of 3.1.1 is left to wait.
+        while !self.io.inbuf.is_empty() && (version == Version::V5 || !self.session.is_full()) {
+            let step = match frame::next(&mut self.io.inbuf, self.shared.config.packet_bytes_max) {
+                Ok(None) => break,
+                Ok(Some(frame)) => decode::decode(version, frame).map_err(Close::from),
+                Err(malformed) => Err(malformed.into()),
+            }
+            .and_then(|packet| self.session.on_packet(packet));
+            match step {
+                Ok(Step::Accept { message, sender }) => {
+                    self.accept(message, sender, wanted, &mut batch, &mut receipt);
+                }
+                Ok(Step::Refuse { ack, code }) => self.refuse(ack, code, &mut receipt),
+                Ok(Step::Subscribe { id, grants }) => self.subscribe(id, grants).await,
+                Ok(Step::Unsubscribe { id, filters }) => self.unsubscribe(id, filters).await,
+                Ok(Step::Pong) => encode::pingresp(&mut self.io.out),
+                Ok(Step::Nothing) => {}
+                Err(close) => {
+                    self.close = Some(close);
+                    break;
+                }
+            }
+        }
+        if self.io.inbuf.is_empty() {
+            self.io.inbuf = bytes::BytesMut::new();
+        }
+        self.submit(batch, receipt);
+    }
+
+    fn accept(
+        &mut self,
+        message: Publish,
+        sender: DeviceId,
+        wanted: bool,
+        batch: &mut Vec<RawMessage>,
+        receipt: &mut Receipt,
+    ) {
+        if message.qos == QoS::One {
+            receipt.acks.push((message.id, reason::SUCCESS));
+        }
+        if wanted {
+            receipt.live.push(LiveMessage {
+                topic: message.topic.clone(),
+                payload: message.payload.clone(),
+                qos: message.qos,
+                properties: message.properties,
+            });
+        }
+        let raw = RawMessage {
+            arrived: self.shared.clock.now(),
+            origin: Origin::Mqtt,
+            sender,
+            topic: message.topic,
+            payload: message.payload,
+        };
+        receipt.bytes += raw.size_bytes();
+        receipt.messages += 1;
+        self.shared.tally.payload_bytes.add(raw.payload.len());
+        batch.push(raw);
+    }
+
+    fn refuse(&mut self, ack: Option<u16>, code: u8, receipt: &mut Receipt) {
+        self.shared.tally.publishes_refused.one();
+        receipt.acks.extend(ack.map(|id| (id, code)));
+        if !self.session.complained {
+            self.session.complained = true;
+            tracing::warn!(client = %self.name, "publish to a topic that is not the client's; further ones are only counted");
+        }
+    }
+
+    fn submit(&mut self, batch: Vec<RawMessage>, receipt: Receipt) {
+        self.shared.tally.messages.add(batch.len());
+        if !batch.is_empty() {
+            self.in_flight.push(self.shared.intake.accept(batch), receipt);
+        } else if !receipt.acks.is_empty() {
+            // Nothing to journal, but the answers keep their place in the order.
+            self.in_flight.push(Box::pin(std::future::ready(Ok(()))), receipt);
+        }
+    }
+
+    /// The journal has a batch, or will not have it. Nothing after a refused one is acknowledged.
+    fn on_taken(&mut self, result: Result<(), IntakeError>, receipt: Receipt) {
+        match result {
+            Ok(()) => {
+                for (id, code) in &receipt.acks {
+                    encode::puback(&mut self.io.out, self.session.version, *id, *code);
+                }
+                let success = receipt
+                    .acks
+                    .iter()
+                    .filter(|(_, code)| *code == reason::SUCCESS)
+                    .count();
+                self.shared.tally.pubacks.add(success);
+                self.session.acknowledged(receipt.acks.len());
+                self.shared.fan_out.publish(receipt.live);
+                self.heard = self.heard.max(Instant::now());
+            }
+            Err(error) => {
+                self.shared.tally.intake_refusals.one();
+                self.shared.tally.messages_refused.add(receipt.messages);
+                tracing::warn!(client = %self.name, %error, messages = receipt.messages, "batch not taken");
+                let code = match error {
+                    IntakeError::Full(_) => reason::QUOTA_EXCEEDED,
+                    IntakeError::Stopped(_) => reason::IMPLEMENTATION_SPECIFIC,
+                };
+                self.end(code, Cause::Intake, "intake refused a batch");
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, id: u16, grants: Vec<(Box<str>, Result<QoS, u8>)>) {
+        let mut codes = Vec::with_capacity(grants.len());
+        for (filter, grant) in grants {
+            let code = match grant {
+                Ok(qos) if self.fan_in(&filter).await => qos.bits(),
+                Ok(_) => {
+                    self.session.revoke(&filter);
+                    reason::QUOTA_EXCEEDED
+                }
+                Err(code) => code,
+            };
+            if code >= reason::UNSPECIFIED_ERROR {
+                self.shared.tally.subscriptions_refused.one();
+                tracing::info!(client = %self.name, %filter, code, "subscription refused");
+            } else {
+                self.shared.tally.subscriptions.one();
+            }
+            codes.push(code);
+        }
+        encode::suback(&mut self.io.out, self.session.version, id, &codes);
+    }
+
+    /// Whether the fan-out takes `filter`; opens the link with the first.
+    async fn fan_in(&mut self, filter: &str) -> bool {
+        if self.subscriber.is_none() {
+            self.subscriber = self.shared.fan_out.open().await.ok();
+        }
+        match &self.subscriber {
+            Some(subscriber) => subscriber.subscribe(filter).await.is_ok(),
+            None => false,
+        }
+    }
+
+    async fn unsubscribe(&mut self, id: u16, filters: Vec<(Box<str>, bool)>) {
+        let mut codes = Vec::with_capacity(filters.len());
+        for (filter, known) in filters {
+            if known && let Some(subscriber) = &self.subscriber {
+                subscriber.unsubscribe(&filter).await;
+            }
+            codes.push(if known {
+                reason::SUCCESS
+            } else {
+                reason::NO_SUBSCRIPTION_EXISTED
+            });
+        }
+        encode::unsuback(&mut self.io.out, self.session.version, id, &codes);
+    }
+
+    /// Writes one live message; the caller has seen to it that there is room.
+    fn deliver(&mut self, message: LiveMessage) {
+        let Some(qos) = self.session.delivery(&message.topic, message.qos) else {
+            return;
+        };
+        let mut publish = Publish {
+            dup: false,
+            qos,
+            retain: false,
+            topic: message.topic,
+            id: u16::MAX,
+            properties: message.properties,
+            payload: message.payload,
+        };
+        let version = self.session.version;
+        // What the client said it cannot take is dropped. Source: MQTT 5.0 §3.1.2.11.4.
+        if self
+            .packet_bytes_max
+            .is_some_and(|max| encode::publish_len(version, &publish) > max)
+        {
+            return self.shared.tally.dropped_slow.one();
+        }
+        publish.id = if qos == QoS::One {
+            self.session.window.take()
+        } else {
+            0
+        };
+        encode::publish(&mut self.io.out, version, &publish);
+        self.shared.tally.delivered.one();
+    }
+
+    /// Waits for what is under way, says the last word, publishes the will, and leaves.
+    async fn finish(mut self, close: Close) {
+        self.count(close);
+        let patience = self.shared.config.stop_timeout;
+        if timeout(patience, self.drain(close)).await.is_err() {
+            tracing::warn!(client = %self.name, "messages under way were not acknowledged in time");
+        }
+        if let Some(code) = close.code {
+            encode::disconnect(&mut self.io.out, self.session.version, code);
+        }
+        if close.will
+            && close.cause != Cause::Stopping
+            && let Some((will, sender)) = self.will.take()
+        {
+            self.publish_will(will, sender, patience).await;
+        }
+        drop(self.subscriber);
+        drop(self.seat);
+        self.io.farewell().await;
+    }
+
+    /// Acknowledges what the intake still takes; after a refusal it only lets it finish.
+    async fn drain(&mut self, close: Close) {
+        let mut refused = close.cause == Cause::Intake;
+        while !self.in_flight.is_empty() {
+            let (result, receipt) = self.in_flight.next().await;
+            refused |= result.is_err();
+            if refused && result.is_ok() {
+                self.shared.fan_out.publish(receipt.live);
+            } else {
+                self.on_taken(result, receipt);
+            }
+        }
+    }
+
+    fn count(&self, close: Close) {
+        let tally = &self.shared.tally;
+        match close.cause {
+            Cause::Malformed => tally.malformed.one(),
+            Cause::TooLarge => tally.too_large.one(),
+            Cause::NotAuthorized => tally.publishes_refused.one(),
+            Cause::Qos2 => tally.qos2_refused.one(),
+            Cause::Retain => tally.retain_refused.one(),
+            Cause::KeepAlive => tally.keep_alive_expired.one(),
+            Cause::TakenOver => tally.taken_over.one(),
+            Cause::WriteStalled => tally.write_stalled.one(),
+            Cause::Gone | Cause::Stopping | Cause::Intake | Cause::FanOut => {}
+        }
+        if matches!(close.cause, Cause::Gone | Cause::Stopping) {
+            tracing::debug!(client = %self.name, why = close.why, "client disconnected");
+        } else {
+            tracing::info!(client = %self.name, why = close.why, code = close.code, "client disconnected");
+        }
+    }
+
+    /// The will takes the way of every message: journal first, subscribers after.
+    async fn publish_will(&mut self, will: Will, sender: DeviceId, patience: Duration) {
+        let live = LiveMessage {
+            topic: will.topic.clone(),
+            payload: will.payload.clone(),
+            qos: will.qos,
+            properties: will.properties,
+        };
+        let raw = RawMessage {
+            arrived: self.shared.clock.now(),
+            origin: Origin::Mqtt,
+            sender,
+            topic: will.topic,
+            payload: will.payload,
+        };
+        self.shared.tally.wills.one();
+        match timeout(patience, self.shared.intake.accept(vec![raw])).await {
+            Ok(Ok(())) => self.shared.fan_out.publish(vec![live]),
+            Ok(Err(error)) => tracing::warn!(client = %self.name, %error, "will not taken"),
+            Err(_) => tracing::warn!(client = %self.name, "will not taken in time"),
+        }
+    }
+}
+
+async fn next_live(subscriber: Option<&mut Subscriber>) -> Option<LiveMessage> {
+    match subscriber {
+        Some(subscriber) => subscriber.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,19 @@
+//! The gate over real sockets, against clients that share no code with it.
+//!
+//! `support` writes and reads MQTT byte by byte from the specification, so that a mistake of the codec
+//! cannot cancel out.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has to stop, in its helpers too"
+)]
+
+mod support;
+
+mod acknowledge;
+mod connect;
+mod hostile;
+mod life;
+mod live;
+mod mosquitto;
