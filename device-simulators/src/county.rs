@@ -1,10 +1,13 @@
 //! The county that does not exist: its places, devices, secrets and evaluations, all from one seed.
 
 mod build;
+mod city;
+mod depot;
 mod lighting;
 mod names;
 mod plan;
 mod registry;
+mod stations;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -40,10 +40,7 @@ struct Row(f64, f64, f64);
 fn rows(text: &str) -> Vec<Row> {
     text.lines()
         .filter_map(|line| {
-            let cells: Vec<f64> = line
-                .split(',')
-                .map_while(|cell| cell.trim().parse().ok())
-                .collect();
+            let cells: Vec<f64> = line.split(',').map_while(cell).collect();
             // COD = S_I + S_S + X_I + X_S + X_BH + X_BA + X_P; NH3-N = S_NH; Q is the 16th column.
             Some(Row(
                 *cells.get(15)?,
@@ -52,6 +49,14 @@ fn rows(text: &str) -> Vec<Row> {
             ))
         })
         .collect()
+}
+
+/// Three flows of the rain file, as published, have a point for the thousands too: `30.044.50` is 30.0445.
+fn cell(text: &str) -> Option<f64> {
+    match text.trim().rsplit_once('.') {
+        Some((front, back)) if front.contains('.') => format!("{front}{back}").parse().ok(),
+        _ => text.trim().parse().ok(),
+    }
 }
 
 fn mean(rows: &[Row], of: impl Fn(&Row) -> f64) -> f64 {
@@ -173,6 +178,14 @@ mod tests {
         };
         assert_eq!(wet(0), 0);
         assert!(wet(14) >= 1);
+    }
+
+    #[test]
+    fn a_flow_with_two_points_is_read_as_its_neighbours_show() {
+        assert_eq!(cell("30.044.50"), Some(30.0445));
+        assert_eq!(cell("21.477"), Some(21.477));
+        assert_eq!(cell("7"), Some(7.0));
+        assert_eq!(cell("x"), None);
     }
 
     #[test]

@@ -6,5 +6,6 @@
 mod link;
 mod outbox;
 mod packet;
+mod speaker;
 
 pub(crate) use link::{Counters, Link, Shared};

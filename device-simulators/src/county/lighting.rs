@@ -1,7 +1,7 @@
 //! Loops and lamps, along their roads.
 
 use rand::RngExt;
-use telemetry::registry::{Attribute, Attributes, SiteKind};
+use telemetry::registry::{Attribute, Attributes, Position, SiteKind};
 
 use super::CountySize;
 use super::Plan;
@@ -39,55 +39,16 @@ fn road(builder: &mut Builder, n: usize, lamps: usize, own_radio: bool) {
     } else {
         Road::Branch
     };
-    let (class, zh, en) = match road {
-        Road::Arterial => ("主干路", "大道", "Avenue"),
-        Road::Branch => ("支路", "路", "Road"),
-    };
-    let rated = match road {
-        Road::Arterial => 150.0,
-        Road::Branch => 75.0,
-    };
-    let drafts: Vec<Draft> = (0..lamps)
-        .map(|i| {
-            let circuit = i * CIRCUITS / lamps.max(1);
-            let first = (circuit * lamps).div_ceil(CIRCUITS);
-            Draft {
-                rated,
-                dead: builder.rng.random_bool(0.01),
-                circuit,
-                along: count(i - first.min(i)) / (count(lamps) / count(CIRCUITS)),
-            }
-        })
-        .collect();
+    let drafts = drafts(builder, road, lamps);
     let town = town_of(n);
-    let (mut east, mut north) = (
-        town.east + builder.rng.random_range(-1.5..1.5),
-        town.north + builder.rng.random_range(-1.5..1.5),
-    );
-    let mut attributes = Attributes::new();
-    attributes.insert("road_class".into(), Attribute::Text(class.into()));
-    number(&mut attributes, "lamps", count(lamps));
-    let name = title(
-        format!("{}{}号{zh}", town.zh, n + 1),
-        format!("{} {en} {}", town.en, n + 1),
-    );
-    let site = builder.add_site(Spot {
-        id: format!("road-{:03}", n + 1),
-        kind: SiteKind::LightingLoop,
-        name: name.clone(),
-        organisation: "lighting",
-        town: town.zh,
-        position: position(east, north),
-        attributes,
-    });
+    let east = town.east + builder.rng.random_range(-1.5..1.5);
+    let north = town.north + builder.rng.random_range(-1.5..1.5);
+    let site = add_site(builder, n, road, lamps, position(east, north));
     let controller = builder.next_place();
     add_controller(builder, site, n, &drafts, road);
+    let (mut east, mut north) = (east, north);
     let mut heading = builder.rng.random_range(0.0..std::f64::consts::TAU);
-    for (i, draft) in drafts.into_iter().enumerate() {
-        let at = position(east, north);
-        heading += builder.rng.random_range(-0.12..0.12);
-        east += SPACING * heading.cos();
-        north += SPACING * heading.sin();
+    for (i, draft) in drafts.iter().enumerate() {
         let lamp = Lamp {
             key: builder.key(),
             rated: draft.rated,
@@ -110,14 +71,67 @@ fn road(builder: &mut Builder, n: usize, lamps: usize, own_radio: bool) {
             slave: None,
             uplink: (!own_radio).then_some(controller),
         };
+        let at = position(east, north);
         builder.add_device(site, new, |device| {
             device.position = Some(at);
             number(&mut device.attributes, "rated_power_w", draft.rated);
-            device
-                .attributes
-                .insert("road_class".into(), Attribute::Text(class.into()));
+            let class = Attribute::Text(class(road).into());
+            device.attributes.insert("road_class".into(), class);
         });
+        heading += builder.rng.random_range(-0.12..0.12);
+        east += SPACING * heading.cos();
+        north += SPACING * heading.sin();
     }
+}
+
+/// Road class. Source: `domain.md` §3.3.
+const fn class(road: Road) -> &'static str {
+    match road {
+        Road::Arterial => "主干路",
+        Road::Branch => "支路",
+    }
+}
+
+fn drafts(builder: &mut Builder, road: Road, lamps: usize) -> Vec<Draft> {
+    let rated = match road {
+        Road::Arterial => 150.0,
+        Road::Branch => 75.0,
+    };
+    (0..lamps)
+        .map(|i| {
+            let circuit = i * CIRCUITS / lamps.max(1);
+            let first = (circuit * lamps).div_ceil(CIRCUITS);
+            Draft {
+                rated,
+                dead: builder.rng.random_bool(0.01),
+                circuit,
+                along: count(i - first.min(i)) / (count(lamps) / count(CIRCUITS)),
+            }
+        })
+        .collect()
+}
+
+fn add_site(builder: &mut Builder, n: usize, road: Road, lamps: usize, position: Position) -> usize {
+    let (zh, en) = match road {
+        Road::Arterial => ("大道", "Avenue"),
+        Road::Branch => ("路", "Road"),
+    };
+    let town = town_of(n);
+    let mut attributes = Attributes::new();
+    attributes.insert("road_class".into(), Attribute::Text(class(road).into()));
+    number(&mut attributes, "lamps", count(lamps));
+    builder.add_site(Spot {
+        id: format!("road-{:03}", n + 1),
+        kind: SiteKind::LightingLoop,
+        name: title(
+            format!("{}{}号{zh}", town.zh, n + 1),
+            format!("{} {en} {}", town.en, n + 1),
+        ),
+        organisation: "lighting",
+        town: town.zh,
+        position,
+        attributes,
+    })
 }
 
 fn add_controller(builder: &mut Builder, site: usize, n: usize, drafts: &[Draft], road: Road) {

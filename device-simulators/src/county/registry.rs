@@ -13,9 +13,15 @@ pub enum RegistryError {
     /// A Modbus gateway has no address: the addresses are not those of this county.
     #[error("{0} stands behind a modbus gateway that has no address")]
     NoAddress(DeviceId),
-    /// A password could not be hashed.
+    /// A password cannot be hashed: a fault of the program.
     #[error("the password of {0} cannot be hashed: {1}")]
     Hash(DeviceId, argon2::password_hash::Error),
+    /// argon2 refuses the parameters: a fault of the program.
+    #[error("argon2 refuses its parameters: {0}")]
+    Params(argon2::Error),
+    /// A device stands nowhere: a fault of the program.
+    #[error("{0} stands at no site")]
+    NoSite(DeviceId),
 }
 
 impl County {
@@ -28,8 +34,7 @@ impl County {
     /// # Errors
     /// [`RegistryError`] when `modbus` is not from this county, or hashing fails.
     pub fn registry(&self, modbus: &BoundAddresses, today: Timestamp) -> Result<Registry, RegistryError> {
-        let params =
-            Params::new(64, 1, 1, None).expect("64 KiB, 1 pass and 1 lane are within argon2's limits");
+        let params = Params::new(64, 1, 1, None).map_err(RegistryError::Params)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let devices: Result<Vec<registry::Device>, RegistryError> = self
             .devices
@@ -71,7 +76,7 @@ impl County {
         let site = self.sites.get(device.site).map(|site| site.id.clone());
         Ok(registry::Device {
             id: device.id.clone(),
-            site: site.expect("a device is added to a site that is there"),
+            site: site.ok_or_else(|| RegistryError::NoSite(device.id.clone()))?,
             profile: device.profile().into(),
             name: Some(device.name.clone()),
             position: device.position,

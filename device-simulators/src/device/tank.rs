@@ -120,7 +120,10 @@ mod tests {
         for t in (0..9 * DAY).step_by(60_000) {
             let now = tank.level(t);
             assert!((now - last).abs() < 1.0, "{t}: {last} to {now}");
-            assert!(tank.filling(t) || now <= last + 1e-6, "{t}: {last} to {now}");
+            assert!(
+                tank.filling(t - 60_000) || now <= last + 1e-6,
+                "{t}: {last} to {now}"
+            );
             last = now;
         }
     }

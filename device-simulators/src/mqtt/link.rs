@@ -1,7 +1,6 @@
 //! One connection of the county: the device that logs in, those that it speaks for, and their history.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,15 +14,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::outbox::{Message, Outbox};
 use super::packet::{self, Inbound};
+use super::speaker::{Speaker, Telling};
 use crate::county::County;
-use crate::device::Model;
-use crate::fault::{FaultKind, FaultSender, Faults};
+use crate::fault::FaultSender;
 use crate::history::History;
 use crate::noise;
-use crate::num::{real, whole};
-use crate::reading::{Mark, Reading, write_record};
 
 const KEEP_ALIVE_S: u16 = 120;
 /// A ping after so much silence; a third of the keep-alive.
@@ -33,12 +29,6 @@ const DEAD_AFTER: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(15);
 const BACK_OFF_MIN: Duration = Duration::from_millis(250);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
-/// Messages of history that one connection has on the wire at most.
-const HISTORY_WINDOW: usize = 3;
-/// Live reports that are made up for at most when the task wakes late; older ones are skipped, as a device
-/// that was stuck would. Their count shows as a gap in the sequence numbers.
-const CATCH_UP: i64 = 10 * 60_000;
-
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -81,13 +71,9 @@ pub(crate) struct Link {
     shared: Shared,
     /// Place of the device that logs in.
     login: usize,
-    /// The next instants of those that speak, the soonest first.
-    due: BinaryHeap<Reverse<(i64, usize)>>,
-    history: VecDeque<History>,
+    speaker: Speaker,
     permit: Option<OwnedSemaphorePermit>,
-    outbox: Outbox,
-    reading: Reading,
-    buffer: Vec<u8>,
+    /// Dropped records that are counted already.
     dropped: u64,
 }
 
@@ -110,36 +96,22 @@ impl Link {
         history: VecDeque<History>,
         now: i64,
     ) -> Self {
-        let mut link = Self {
+        let mut speaker = Speaker::new(Arc::clone(&shared.county), login, history);
+        let faults = shared.faults.now();
+        for place in speakers {
+            speaker.schedule(*place, now, &faults);
+        }
+        Self {
             shared,
             login,
-            due: BinaryHeap::new(),
-            history,
+            speaker,
             permit: None,
-            outbox: Outbox::default(),
-            reading: Reading::default(),
-            buffer: Vec::new(),
             dropped: 0,
-        };
-        for place in speakers {
-            link.schedule(*place, now);
         }
-        link
     }
 
     fn now(&self) -> i64 {
         self.shared.clock.now().millis()
-    }
-
-    fn schedule(&mut self, place: usize, after: i64) {
-        let county = &self.shared.county;
-        let Some(plan) = county.devices().get(place).and_then(|device| device.plan) else {
-            return;
-        };
-        let next = plan.next(&county.world, after);
-        let edge = self.shared.faults.now().next_edge(place, after);
-        self.due
-            .push(Reverse((edge.map_or(next, |edge| edge.min(next)), place)));
     }
 
     /// Lives until the county is stopped.
@@ -165,7 +137,7 @@ impl Link {
                 Ended::Idle => tries = 1,
                 Ended::Broken(why) => {
                     tracing::debug!(link = self.login, why, "connection ended");
-                    self.outbox.connection_lost();
+                    self.speaker.outbox.connection_lost();
                     tries = tries.saturating_add(1);
                     let wait = BACK_OFF_MIN.saturating_mul(1 << tries.min(8)).min(BACK_OFF_MAX);
                     let jitter = 0.5 + noise::unit(key, i64::from(tries) + self.now());
@@ -198,126 +170,42 @@ impl Link {
     }
 
     fn next_due(&self) -> Instant {
-        let wait = self.due.peek().map_or(60_000, |Reverse((at, _))| at - self.now());
+        let wait = self.speaker.next_due().map_or(60_000, |at| at - self.now());
         let span = Span::from_millis(u64::try_from(wait.clamp(0, 60_000)).unwrap_or(0));
         // At least a millisecond, so that a fast clock cannot make a task spin.
         Instant::now() + self.shared.clock.real(span).max(Duration::from_millis(1))
     }
 
     fn reschedule(&mut self) {
-        let now = self.now();
-        let places: Vec<usize> = self.due.drain().map(|Reverse((_, place))| place).collect();
-        for place in places {
-            self.schedule(place, now);
-        }
+        let (now, faults) = (self.now(), self.shared.faults.now());
+        self.speaker.reschedule(now, &faults);
     }
 
-    /// A sleeper connects to say something; a lamp lives while its loop has power; the others always.
     fn wants_connection(&self) -> bool {
-        if !self.outbox.is_empty() || !self.history.is_empty() {
-            return true;
-        }
-        let county = &self.shared.county;
-        match county.devices().get(self.login).map(|device| &device.model) {
-            Some(Model::Lamp(lamp)) => {
-                let now = self.now();
-                county.world.sun.lighting(now).lit && !lamp.cut_off(&self.shared.faults.now(), now)
-            }
-            Some(Model::Cover(_) | Model::Bin(_)) | None => false,
-            Some(_) => !self.due.is_empty(),
-        }
+        self.speaker
+            .wants_connection(self.now(), &self.shared.faults.now())
     }
 
-    /// Puts everything that has fallen due into the outbox.
     fn report_due(&mut self) {
-        let now = self.now();
-        let faults = self.shared.faults.now();
-        while let Some(Reverse((at, place))) = self.due.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.due.pop();
-            if at > now - CATCH_UP {
-                self.report(place, at, &faults);
-                self.schedule(place, at);
-            } else {
-                self.schedule(place, now - CATCH_UP);
-            }
-        }
-        if self.outbox.dropped > self.dropped {
-            let more = self.outbox.dropped - self.dropped;
-            self.shared.counters.dropped.fetch_add(more, Ordering::Relaxed);
-            self.dropped = self.outbox.dropped;
-        }
+        let (now, faults) = (self.now(), self.shared.faults.now());
+        let counters = &self.shared.counters;
+        let reported = self.speaker.report_due(now, &faults);
+        counters.live_sent.fetch_add(reported, Ordering::Relaxed);
+        let dropped = self.speaker.outbox.dropped;
+        counters
+            .dropped
+            .fetch_add(dropped - self.dropped, Ordering::Relaxed);
+        self.dropped = dropped;
     }
 
-    fn report(&mut self, place: usize, at: i64, faults: &Faults) {
-        let county = Arc::clone(&self.shared.county);
-        let Some(device) = county.devices().get(place) else {
-            return;
-        };
-        if faults.acting(place, FaultKind::Silence, at).is_some() {
-            return;
-        }
-        if let Model::Lamp(lamp) = &device.model
-            && (lamp.cut_off(faults, at) || !county.world.sun.lighting(at).lit)
-        {
-            return;
-        }
-        county.read(place, at, faults, &mut self.reading);
-        let ahead = match faults.acting(place, FaultKind::Clock8h, at) {
-            Some(_) => 8 * 3_600_000,
-            None => 0,
-        };
-        let mark = Mark {
-            ts: at + ahead,
-            seq: device.plan.and_then(|plan| plan.seq(at)),
-            backfill: false,
-        };
-        self.buffer.clear();
-        write_record(&mut self.buffer, mark, &self.reading);
-        if faults.acting(place, FaultKind::Nonsense, at).is_some() {
-            nonsense(&mut self.buffer, at);
-        }
-        self.shared.counters.live_sent.fetch_add(1, Ordering::Relaxed);
-        self.outbox.push(Message {
-            topic: format!("tw/v1/{}/telemetry", device.id),
-            payload: self.buffer.clone(),
-            records: 1,
-            history: false,
-        });
-    }
-
-    /// Puts the next message of history into the outbox, if there is room.
+    /// Tells history, when this connection may.
     fn tell_history(&mut self) {
-        while self.outbox.history() < HISTORY_WINDOW {
-            let Some(history) = self.history.front_mut() else {
-                if self.outbox.history() == 0 {
-                    self.permit = None;
-                }
-                return;
-            };
-            if self.permit.is_none() {
-                let permits = Arc::clone(&self.shared.history_permits);
-                let Ok(permit) = permits.try_acquire_owned() else {
-                    return;
-                };
-                self.permit = Some(permit);
-            }
-            let faults = self.shared.faults.now();
-            let records = history.next(&self.shared.county, &faults, &mut self.buffer);
-            if records == 0 {
-                self.history.pop_front();
-                continue;
-            }
-            if let Some(device) = self.shared.county.devices().get(history.place()) {
-                self.outbox.push(Message {
-                    topic: format!("tw/v1/{}/telemetry", device.id),
-                    payload: self.buffer.clone(),
-                    records,
-                    history: true,
-                });
-            }
+        if self.permit.is_none() && self.speaker.has_history() {
+            let permits = Arc::clone(&self.shared.history_permits);
+            self.permit = permits.try_acquire_owned().ok();
+        }
+        if self.permit.is_some() && self.speaker.tell_history(&self.shared.faults.now()) == Telling::Done {
+            self.permit = None;
         }
     }
 
@@ -398,7 +286,7 @@ impl Link {
                 return Ended::Idle;
             }
             // Waiting for a permit to tell history: look again soon.
-            let waits = !self.history.is_empty() && self.permit.is_none();
+            let waits = self.speaker.has_history() && self.permit.is_none();
             let look_again = Instant::now()
                 + if waits {
                     Duration::from_millis(200)
@@ -435,7 +323,7 @@ impl Link {
     /// Sends what the window allows; true when there was something.
     async fn send_all(&mut self, stream: &mut TcpStream) -> std::io::Result<bool> {
         let mut sent = false;
-        while let Some(packet) = self.outbox.next() {
+        while let Some(packet) = self.speaker.outbox.next() {
             stream.write_all(packet).await?;
             sent = true;
         }
@@ -448,7 +336,7 @@ impl Link {
         while let Some((packet, size)) = packet::inbound(input.get(used..).unwrap_or_default())? {
             used += size;
             if let Inbound::PubAck(id) = packet
-                && let Some(acked) = self.outbox.acknowledge(id)
+                && let Some(acked) = self.speaker.outbox.acknowledge(id)
             {
                 let counter = match acked.history {
                     true => &self.shared.counters.history_acked,
@@ -459,18 +347,5 @@ impl Link {
         }
         input.drain(..used);
         Ok(())
-    }
-}
-
-/// Spoils a record: cut off, of the wrong type, out of every range, or no JSON at all, in turn.
-fn nonsense(record: &mut Vec<u8>, at: i64) {
-    match whole(noise::unit(0x0bad, at.div_euclid(1000)) * real(4)) % 4 {
-        0 => record.truncate(record.len() / 2),
-        1 => {
-            *record = format!("{{\"ts\":{at},\"values\":{{\"level\":\"high\",\"mains\":[1],\"flow\":null}}}}")
-                .into_bytes()
-        }
-        2 => *record = format!("{{\"ts\":{at},\"values\":{{\"level\":99999,\"flow\":-1e300}}}}").into_bytes(),
-        _ => *record = vec![0xFF, 0x00, 0x7B, 0x7B, 0x80],
     }
 }
