@@ -162,6 +162,3 @@ impl Dating {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

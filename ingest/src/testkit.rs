@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use telemetry::profile::Title;
 use telemetry::registry::{Device, Position, Registry, Site, SiteKind, Transport};
-use telemetry::{Catalogue, DeviceEntry, Lsn, Origin, Profile, RawMessage, SeriesId, Timestamp};
+use telemetry::{Catalogue, Lsn, Origin, Profile, RawMessage, SeriesId, Timestamp};
 
 /// 2026-11-23T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp::from_millis(1_795_435_200_000);
@@ -99,10 +99,6 @@ pub(crate) fn catalogue() -> Catalogue {
     behind.gateway = Some("g".parse().unwrap());
     let devices = vec![device("d1", "all-sorts"), behind, device("g", "all-sorts")];
     catalogue_of(devices, &[profile(PROFILE)])
-}
-
-pub(crate) fn series(entry: &DeviceEntry, signal: &str) -> SeriesId {
-    entry.series[entry.profile.signal_index(signal).unwrap()]
 }
 
 pub(crate) fn publish(
