@@ -123,14 +123,22 @@ fn find<'a>(tokens: &'a [Token], given: &str) -> Option<&'a Token> {
 /// Refuses a changing request that a foreign page may have caused.
 ///
 /// # Errors
-/// [`Problem`] 415 when the body is not JSON (a foreign form cannot send JSON), 403 when `Origin` or
-/// `Sec-Fetch-Site` names another site.
+/// [`Problem`] 415 when the body is not JSON (a foreign form cannot send JSON), and what [`same_origin`]
+/// answers.
 pub fn same_origin_json(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = text(headers, header::CONTENT_TYPE).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::not_json());
     }
+    same_origin(headers)
+}
+
+/// Refuses a request of a page of another origin.
+///
+/// # Errors
+/// [`Problem`] 403 when `Origin` or `Sec-Fetch-Site` names another site.
+pub fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let foreign = || {
         Problem::forbidden(
             "the request comes from a page of another origin",

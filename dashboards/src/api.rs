@@ -2,8 +2,10 @@
 //!
 //! Each file below holds one family of addresses: the handlers and the form of their answers.
 
+pub(crate) mod account;
 pub(crate) mod alarms;
 pub(crate) mod devices;
+pub(crate) mod figures;
 pub(crate) mod live;
 pub(crate) mod map;
 pub(crate) mod openapi;

@@ -1,9 +1,14 @@
 //! The seam to the alarms: what pages and API need of them, and nothing more.
 
+mod service;
+
+use std::pin::Pin;
+
 use serde::Serialize;
 use telemetry::profile::{Priority, Title};
-use telemetry::{DeviceId, SignalName, SiteId, Timestamp};
-use tokio::sync::broadcast;
+use telemetry::{DeviceId, SiteId, Timestamp};
+
+pub use service::ServiceBook;
 
 /// An instant in both forms of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,15 +31,29 @@ impl From<Timestamp> for Moment {
 /// Where an alarm is in its life. Source: ISA-18.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AlarmState {
+pub enum AlarmStage {
     /// The cause stands and nobody has acknowledged.
-    ActiveUnacknowledged,
+    Unacknowledged,
     /// The cause has gone and nobody has acknowledged.
-    ClearedUnacknowledged,
+    ReturnedUnacknowledged,
     /// The cause stands and somebody knows.
-    ActiveAcknowledged,
+    Acknowledged,
     /// Over.
     Normal,
+}
+
+impl AlarmStage {
+    /// Whether somebody has still to do with it.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Normal)
+    }
+
+    /// Whether an acknowledgement is owed.
+    #[must_use]
+    pub const fn wants_acknowledgement(self) -> bool {
+        matches!(self, Self::Unacknowledged | Self::ReturnedUnacknowledged)
+    }
 }
 
 /// Who acknowledged.
@@ -51,10 +70,10 @@ pub struct Acknowledged {
 /// One life of an alarm, as API, live feed and pages show it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AlarmView {
-    /// Its number; the `{id}` of `POST alarms/{id}/ack`.
-    pub id: i64,
-    /// Code of its rule, e.g. `SW-LEVEL-HH`.
-    pub rule: Box<str>,
+    /// The `{id}` of `POST alarms/{id}/ack`; safe in an address as it stands.
+    pub id: String,
+    /// Its rule, e.g. `st-1/SW-LEVEL-HH`.
+    pub rule: String,
     /// What people call it.
     pub title: Title,
     /// How much it matters.
@@ -64,13 +83,13 @@ pub struct AlarmView {
     /// Whether it is about silence.
     pub silence: bool,
     /// Where it is in its life.
-    pub state: AlarmState,
+    pub state: AlarmStage,
     /// Not over: the cause stands, or nobody has acknowledged.
     pub open: bool,
     /// Its device has gone silent: whether the cause still stands is not known.
     pub stale: bool,
-    /// Found in back-filled data: it paged nobody.
-    pub backfill: bool,
+    /// Marks: `late`, `historical`, `contradicted`, `momentary`.
+    pub tags: Vec<&'static str>,
     /// Where.
     pub site: SiteId,
     /// What people call the place.
@@ -79,27 +98,39 @@ pub struct AlarmView {
     pub device: DeviceId,
     /// What people call the device.
     pub device_name: Title,
-    /// Which signal; none for the silence of a whole device.
-    pub signal: Option<SignalName>,
+    /// Which signal; none for silence and clocks.
+    pub signal: Option<String>,
+    /// What people call it.
+    pub signal_title: Option<Title>,
     /// UCUM code of `value` and `limit`.
-    pub unit: Option<Box<str>>,
-    /// The value that raised it.
+    pub unit: Option<String>,
+    /// Decimals that the value is shown with.
+    pub decimals: u8,
+    /// The value that decided last.
     pub value: Option<f64>,
     /// The limit that it reached.
     pub limit: Option<f64>,
-    /// When it was raised: event time.
+    /// Since when the cause stood: event time.
+    pub since: Moment,
+    /// When it was raised, after its delay.
     pub raised: Moment,
-    /// When its cause went: event time.
-    pub cleared: Option<Moment>,
+    /// When it returned.
+    pub returned: Option<Moment>,
     /// Who acknowledged it.
     pub acknowledged: Option<Acknowledged>,
+    /// Grows with each raise: `?before=` of the next page.
+    pub raised_seq: u64,
 }
 
 /// Which alarms are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Only open ones, or only those that are over.
-    pub open: Option<bool>,
+    /// Only open ones.
+    pub open_only: bool,
+    /// Only of this site.
+    pub site: Option<String>,
+    /// Only those raised before the one with this [`AlarmView::raised_seq`].
+    pub before: Option<u64>,
     /// At most so many, newest first.
     pub limit: usize,
 }
@@ -107,14 +138,14 @@ pub struct Wanted {
 /// Why an alarm was not acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum AckError {
-    /// There is none of that number.
+    /// There is none of that id.
     #[error("there is no alarm {0}")]
-    Unknown(i64),
+    Unknown(String),
     /// Somebody was faster, or it is over.
     #[error("alarm {id} cannot be acknowledged: {why}")]
-    NotOpen {
+    NotOwed {
         /// Which.
-        id: i64,
+        id: String,
         /// Why.
         why: String,
     },
@@ -132,14 +163,31 @@ pub trait AlarmBook: Send + Sync {
     ///
     /// # Errors
     /// Whatever keeps the alarms failed.
-    fn list(&self, wanted: Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>>;
+    fn list(&self, wanted: &Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>>;
 
     /// Writes down that `by` knows of the alarm; on disk after `Ok`.
     ///
     /// # Errors
     /// [`AckError`].
-    fn acknowledge(&self, id: i64, by: &str, remark: &str) -> Result<AlarmView, AckError>;
+    fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError>;
 
-    /// Says after each change what the alarm is now. A receiver that falls behind loses the oldest and is told so.
-    fn changes(&self) -> broadcast::Receiver<AlarmView>;
+    /// What changes from now on.
+    fn changes(&self) -> Box<dyn Changes>;
+}
+
+/// One thing that a follower of the alarms learns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// An alarm is now so.
+    Alarm(Box<AlarmView>),
+    /// So many changes were missed, because the follower was too slow: read the list again.
+    Missed(u64),
+    /// There will be no more.
+    Over,
+}
+
+/// The changes of the alarms, one after the other.
+pub trait Changes: Send {
+    /// Waits for the next one. May be dropped while it waits; nothing is lost by that.
+    fn next<'a>(&'a mut self) -> Pin<Box<dyn Future<Output = Change> + Send + 'a>>;
 }

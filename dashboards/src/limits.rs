@@ -22,7 +22,7 @@ pub const NAME_CHARS_MAX: usize = 64;
 pub const REMARK_CHARS_MAX: usize = 500;
 /// Points in one series answer. More: refused with 400 and the advice to ask for windows.
 pub const POINTS_MAX: usize = 100_000;
-/// Alarms in one answer. More: the oldest are left out, and the header `Townwatch-More: true` says so.
+/// Alarms in one answer. When it is full, the header `Townwatch-More: true` says so and `before=` leads on.
 pub const ALARMS_MAX: usize = 5000;
 /// Open alarms that the board keeps. More: the oldest are not shown on pages; the count says "5000".
 pub const BOARD_ALARMS_MAX: usize = 5000;

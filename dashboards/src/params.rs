@@ -54,6 +54,18 @@ impl Params {
             .filter(|text| !text.is_empty())
     }
 
+    /// The address `path` with these parameters, and `name` set to `value`.
+    pub(crate) fn address(&self, path: &str, name: &str, value: &str) -> String {
+        let mut address = format!("{path}?{name}={}", encoded(value));
+        for (other, value) in self.0.iter().filter(|(other, _)| *other != name) {
+            address.push('&');
+            address.push_str(&encoded(other));
+            address.push('=');
+            address.push_str(&encoded(value));
+        }
+        address
+    }
+
     /// A parameter that must be there.
     pub(crate) fn required(&self, name: &'static str) -> Result<&str, Problem> {
         self.text(name).ok_or_else(|| {
@@ -101,4 +113,17 @@ impl Params {
             ))
         }
     }
+}
+
+/// A text as part of a query. Source: RFC 3986 §2.3, unreserved characters.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }

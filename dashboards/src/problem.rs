@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::series::SeriesError;
+use store::state::StateError;
 
 /// An error answer. `detail` says what happened and where; `remedy` what the caller can do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -190,6 +191,12 @@ impl Problem {
     #[must_use]
     pub fn remedy(&self) -> &str {
         &self.remedy
+    }
+}
+
+impl From<StateError> for Problem {
+    fn from(error: StateError) -> Self {
+        Self::internal("reading the state database", &error)
     }
 }
 

@@ -1,15 +1,15 @@
 //! The web's own task: decides the board anew when something changed, and tells the browsers.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alarms::figures::Figures;
 use serde::Serialize;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::sites::SiteView;
-use crate::book::Wanted;
+use crate::book::{Change, Moment, Wanted};
+use crate::desk::{COLOURS_EVERY, GAS, HEADLINES_EVERY};
 use crate::limits;
 use crate::live::board::Counts;
 use crate::live::feed::Passed;
@@ -28,7 +28,7 @@ struct Stats {
     points_per_s: f64,
     messages: u64,
     points: u64,
-    now: crate::book::Moment,
+    now: Moment,
     #[serde(flatten)]
     counts: Counts,
 }
@@ -37,6 +37,7 @@ struct Stats {
 pub(crate) async fn run(app: Arc<App>) {
     let recall = tokio::spawn(recall(Arc::clone(&app)));
     let alarms = tokio::spawn(forward(Arc::clone(&app)));
+    let figures = tokio::spawn(compute(Arc::clone(&app)));
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut decided: Option<Instant> = None;
@@ -55,7 +56,7 @@ pub(crate) async fn run(app: Arc<App>) {
             }
         }
     }
-    for task in [recall, alarms] {
+    for task in [recall, alarms, figures] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a task of the web ended badly");
         }
@@ -66,16 +67,19 @@ pub(crate) async fn run(app: Arc<App>) {
 pub(crate) async fn decide(app: &Arc<App>) {
     let changed = app.blocking(|app| {
         let wanted = Wanted {
-            open: Some(true),
+            open_only: true,
             limit: limits::BOARD_ALARMS_MAX,
+            ..Wanted::default()
         };
         let open = app
             .web
             .alarms
-            .list(wanted)
+            .list(&wanted)
             .map_err(|error| Problem::internal("listing the open alarms", &*error))?;
         let now = app.web.clock.now();
-        Ok(app.board.update(open, app.web.live.heard(), &HashMap::new(), now))
+        Ok(app
+            .board
+            .update(open, app.web.live.heard(), &app.desk.tiers(app), now))
     });
     let Ok(changed) = changed.await else {
         return;
@@ -121,23 +125,62 @@ async fn forward(app: Arc<App>) {
     loop {
         let change = tokio::select! {
             () = app.cancel.cancelled() => return,
-            change = changes.recv() => change,
+            change = changes.next() => change,
         };
         match change {
-            Ok(alarm) => app.bus.send("alarm", &alarm),
-            Err(RecvError::Lagged(lost)) => {
+            Change::Alarm(alarm) => {
+                if alarm.life_safety {
+                    app.colours.notify_one();
+                }
+                app.bus.send("alarm", &alarm);
+            }
+            Change::Missed(lost) => {
                 tracing::debug!(lost, "the live feed fell behind the alarms");
                 app.bus.send(
                     "resync",
                     &serde_json::json!({ "why": "alarms changed faster than they were sent" }),
                 );
             }
-            Err(RecvError::Closed) => {
+            Change::Over => {
                 app.cancel.cancelled().await;
                 return;
             }
         }
         app.changed.notify_one();
+    }
+}
+
+/// Computes the headlines again and again; the colours of the gas sites more often, and at once when a gas
+/// alarm changes.
+async fn compute(app: Arc<App>) {
+    let mut all: Option<Instant> = None;
+    loop {
+        let everything = all.is_none_or(|last| last.elapsed() >= HEADLINES_EVERY);
+        let names = Figures::names();
+        for name in names.into_iter().filter(|name| everything || *name == GAS) {
+            if app.cancel.is_cancelled() {
+                return;
+            }
+            let renewed = app.blocking(move |app| {
+                app.desk.renew(name);
+                Ok(())
+            });
+            if renewed.await.is_ok() && name == GAS {
+                app.changed.notify_one();
+            }
+        }
+        if everything {
+            all = Some(Instant::now());
+            app.bus.send(
+                "figures",
+                &serde_json::json!({ "computed_at": Moment::from(app.web.clock.now()) }),
+            );
+        }
+        tokio::select! {
+            () = app.cancel.cancelled() => return,
+            () = app.colours.notified() => {}
+            () = tokio::time::sleep(COLOURS_EVERY) => {}
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 
 use crate::problem::Problem;
 use crate::web::App;
-use crate::{api, assets, limits};
+use crate::{api, assets, limits, pages};
 
 /// The router over everything.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -20,21 +20,37 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/devices", get(api::devices::list))
         .route("/devices/{device}", get(api::devices::one))
         .route("/devices/{device}/latest", get(api::devices::latest))
+        .route("/devices/{device}/ledger", get(api::account::ledger))
         .route("/series", get(api::series::series))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
+        .route("/figures", get(api::figures::list))
+        .route("/figures/{name}", get(api::figures::one))
         .route("/map.geojson", get(api::map::geojson))
+        .route("/dead-letters", get(api::account::dead_letters))
         .route("/live", get(api::live::live))
         .route("/openapi.json", get(api::openapi::openapi));
     let guarded = Router::new()
         .nest("/api/v1", api)
         .route("/metrics", get(api::operation::metrics))
         .route("/map.svg", get(api::map::svg))
+        .route("/charts/{device}/{file}", get(pages::charts::chart))
+        .route("/fragments/alarms", get(pages::alarm_item::fragment))
+        .route("/fragments/figures", get(pages::figures::fragment))
+        .route("/fragments/latest", get(pages::latest::fragment))
+        .route("/", get(pages::county::county))
+        .route("/sites", get(pages::sites::sites))
+        .route("/sites/{site}", get(pages::site::site))
+        .route("/alarms", get(pages::alarms::alarms))
+        .route("/figures", get(pages::figures::list))
+        .route("/figures/{name}", get(pages::figures::one))
+        .route("/dead-letters", get(pages::dead_letters::dead_letters))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), admit));
     Router::new()
         .merge(guarded)
         .route("/healthz", get(api::operation::health))
         .route("/readyz", get(api::operation::ready))
+        .route("/login", get(pages::login::form).post(pages::login::sign_in))
         .route("/assets/{file}", get(assets::asset))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)

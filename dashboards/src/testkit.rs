@@ -7,7 +7,7 @@ use telemetry::registry::Registry;
 use telemetry::{Catalogue, SeriesId, Timestamp};
 use tokio::sync::broadcast;
 
-use crate::book::{AckError, Acknowledged, AlarmBook, AlarmState, AlarmView, Wanted};
+use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
 
 /// 2026-11-23T20:00:00+08:00.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
@@ -99,16 +99,18 @@ pub(crate) fn place(catalogue: &Catalogue, site: &str) -> usize {
         .unwrap()
 }
 
-pub(crate) fn acknowledged() -> Acknowledged {
-    Acknowledged {
+/// Somebody knows of it.
+pub(crate) fn acknowledge(alarm: &mut AlarmView) {
+    alarm.acknowledged = Some(Acknowledged {
         at: NOW.into(),
         by: "王工".into(),
         remark: "已派人".into(),
-    }
+    });
+    alarm.state = AlarmStage::Acknowledged;
 }
 
 /// An open alarm of a rule of a device's profile, raised now.
-pub(crate) fn alarm(catalogue: &Catalogue, id: i64, device: &str, rule: &str) -> AlarmView {
+pub(crate) fn alarm(catalogue: &Catalogue, device: &str, rule: &str) -> AlarmView {
     let entry = catalogue.device(device).unwrap();
     let site = catalogue.site_of(entry).unwrap();
     let rule = entry.profile.rules.iter().find(|r| &*r.id == rule).unwrap();
@@ -116,32 +118,37 @@ pub(crate) fn alarm(catalogue: &Catalogue, id: i64, device: &str, rule: &str) ->
         .signal
         .as_ref()
         .and_then(|name| entry.profile.signal_index(name.as_str()));
+    let signal = signal.map(|place| &entry.profile.signals[place]);
     let title = telemetry::profile::Title {
         zh: device.into(),
         en: device.into(),
     };
     AlarmView {
-        id,
-        rule: rule.id.clone(),
+        id: format!("{device}~{}~1", rule.id),
+        rule: format!("{device}/{}", rule.id),
         title: rule.title.clone(),
         priority: rule.priority,
         life_safety: entry.profile.life_safety,
         silence: rule.kind == telemetry::profile::RuleKind::Silence,
-        state: AlarmState::ActiveUnacknowledged,
+        state: AlarmStage::Unacknowledged,
         open: true,
         stale: false,
-        backfill: false,
+        tags: Vec::new(),
         site: site.id.clone(),
         site_name: site.name.clone(),
         device: entry.device.id.clone(),
         device_name: entry.device.name.clone().unwrap_or(title),
-        signal: rule.signal.clone(),
-        unit: signal.map(|place| entry.profile.signals[place].unit.clone()),
+        signal: signal.map(|signal| signal.name.to_string()),
+        signal_title: signal.map(|signal| signal.title.clone()),
+        unit: signal.map(|signal| signal.unit.to_string()),
+        decimals: signal.map_or(0, |signal| signal.decimals),
         value: Some(3.4),
         limit: Some(3.3),
+        since: NOW.into(),
         raised: NOW.into(),
-        cleared: None,
+        returned: None,
         acknowledged: None,
+        raised_seq: 1,
     }
 }
 
@@ -161,21 +168,25 @@ impl MemoryBook {
 }
 
 impl AlarmBook for MemoryBook {
-    fn list(&self, wanted: Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>> {
+    fn list(&self, wanted: &Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>> {
         let all = self.alarms.lock().unwrap();
-        let fits = |alarm: &&AlarmView| wanted.open.is_none_or(|open| alarm.open == open);
+        let site = |alarm: &AlarmView| {
+            wanted
+                .site
+                .as_deref()
+                .is_none_or(|site| alarm.site.as_str() == site)
+        };
+        let fits = |alarm: &&AlarmView| (alarm.open || !wanted.open_only) && site(alarm);
         Ok(all.iter().filter(fits).take(wanted.limit).cloned().collect())
     }
 
-    fn acknowledge(&self, id: i64, by: &str, remark: &str) -> Result<AlarmView, AckError> {
+    fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError> {
         let mut all = self.alarms.lock().unwrap();
-        let alarm = all
-            .iter_mut()
-            .find(|alarm| alarm.id == id)
-            .ok_or(AckError::Unknown(id))?;
-        if alarm.acknowledged.is_some() {
-            return Err(AckError::NotOpen {
-                id,
+        let found = all.iter_mut().find(|alarm| alarm.id == id);
+        let alarm = found.ok_or_else(|| AckError::Unknown(id.to_owned()))?;
+        if !alarm.state.wants_acknowledgement() {
+            return Err(AckError::NotOwed {
+                id: id.to_owned(),
                 why: "already acknowledged".to_owned(),
             });
         }
@@ -184,12 +195,25 @@ impl AlarmBook for MemoryBook {
             by: by.into(),
             remark: remark.into(),
         });
-        alarm.state = AlarmState::ActiveAcknowledged;
+        alarm.state = AlarmStage::Acknowledged;
         drop(self.changes.send(alarm.clone()));
         Ok(alarm.clone())
     }
 
-    fn changes(&self) -> broadcast::Receiver<AlarmView> {
-        self.changes.subscribe()
+    fn changes(&self) -> Box<dyn Changes> {
+        Box::new(Following(self.changes.subscribe()))
+    }
+}
+
+struct Following(broadcast::Receiver<AlarmView>);
+
+impl Changes for Following {
+    fn next<'a>(&'a mut self) -> std::pin::Pin<Box<dyn Future<Output = Change> + Send + 'a>> {
+        Box::pin(async move {
+            self.0
+                .recv()
+                .await
+                .map_or(Change::Over, |alarm| Change::Alarm(Box::new(alarm)))
+        })
     }
 }

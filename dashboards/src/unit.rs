@@ -6,8 +6,14 @@
 /// Source: The Unified Code for Units of Measure 2.1, column "print symbol".
 #[must_use]
 pub fn printed(ucum: &str) -> &str {
+    // Annotations in braces count things ("{lamp}.min"): what is counted stands in the words around it.
+    let ucum = match ucum.split_once(".{") {
+        Some((unit, _)) => unit,
+        None => ucum,
+    };
     match ucum {
         "1" => "",
+        _ if ucum.starts_with('{') => ucum.split_once("}.").map_or("", |(_, unit)| unit),
         "m3" => "m³",
         "m3/h" => "m³/h",
         "m/s2" => "m/s²",

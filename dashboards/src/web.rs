@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use alarms::figures::Figures;
 use store::series::SeriesReader;
 use store::state::State;
 use telemetry::{Catalogue, Clock};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::book::AlarmBook;
 use crate::civil::Civil;
+use crate::desk::Desk;
 use crate::live::{Board, Bus, LiveFeed};
 use crate::map::MapCache;
 use crate::problem::Problem;
@@ -32,8 +34,10 @@ pub struct Web {
     pub series: Arc<dyn SeriesReader>,
     /// Where ledgers and dead letters are read.
     pub state: Arc<State>,
-    /// The alarms.
+    /// The alarms: a [`crate::book::ServiceBook`] in the program.
     pub alarms: Arc<dyn AlarmBook>,
+    /// Computes the figures. They must read the same alarms and series.
+    pub figures: Arc<Figures>,
     /// The program's clock.
     pub clock: Arc<dyn Clock>,
     /// Sees every batch: call [`LiveFeed::observe`] for each.
@@ -64,6 +68,9 @@ pub(crate) struct App {
     pub(crate) bus: Bus,
     pub(crate) civil: Civil,
     pub(crate) maps: MapCache,
+    pub(crate) desk: Desk,
+    /// Asks for the colours of the gas sites anew.
+    pub(crate) colours: Notify,
     /// Wakes the pulse to decide the board anew.
     pub(crate) changed: Notify,
     /// Bounds the threads that read the stores.
@@ -80,6 +87,8 @@ impl App {
             bus: Bus::default(),
             civil: Civil::new(&web.catalogue.registry().county.zone),
             maps: MapCache::default(),
+            desk: Desk::new(Arc::clone(&web.figures)),
+            colours: Notify::new(),
             changed: Notify::new(),
             reads: Arc::new(Semaphore::new(limits::READS_MAX)),
             streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),

@@ -13,31 +13,31 @@ use crate::book::{AckError, AlarmView, Wanted};
 use crate::limits;
 use crate::params::Params;
 use crate::problem::Problem;
+use crate::web::App;
 
-/// `GET /api/v1/alarms[?open=][&site=][&limit=]`, newest first.
+/// `GET /api/v1/alarms[?open=][&site=][&limit=][&before=]`, newest first.
 pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response, Problem> {
-    params.only(&["open", "site", "limit"])?;
+    params.only(&["open", "site", "limit", "before"])?;
     let open: Option<bool> = params.parse("open")?;
     let most = u32::try_from(limits::ALARMS_MAX).unwrap_or(u32::MAX);
     let limit = usize::try_from(params.number("limit", 1..=most, 1000)?).unwrap_or(limits::ALARMS_MAX);
-    let site = params.text("site").map(str::to_owned);
-    if let Some(id) = &site
+    let wanted = Wanted {
+        open_only: open == Some(true),
+        site: params.text("site").map(str::to_owned),
+        before: params.parse("before")?,
+        limit,
+    };
+    if let Some(id) = &wanted.site
         && app.web.catalogue.site(id).is_none()
     {
         return Err(Problem::missing("site", id, "GET /api/v1/sites lists all sites"));
     }
     app.blocking(move |app| {
-        let wanted = Wanted {
-            open,
-            limit: limits::ALARMS_MAX,
-        };
-        let list = app.web.alarms.list(wanted);
-        let mut list = list.map_err(|error| Problem::internal("listing the alarms", &*error))?;
-        if let Some(site) = site {
-            list.retain(|alarm| alarm.site.as_str() == site);
+        let mut list = listed(app, &wanted)?;
+        let more = list.len() == limit;
+        if open == Some(false) {
+            list.retain(|alarm| !alarm.open);
         }
-        let more = list.len() > limit || list.len() == limits::ALARMS_MAX;
-        list.truncate(limit);
         let mut response = Json(list).into_response();
         if more {
             let name = HeaderName::from_static("townwatch-more");
@@ -48,6 +48,14 @@ pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response,
         Ok(response)
     })
     .await
+}
+
+/// The alarms that are wanted. Blocking.
+pub(crate) fn listed(app: &App, wanted: &Wanted) -> Result<Vec<AlarmView>, Problem> {
+    app.web
+        .alarms
+        .list(wanted)
+        .map_err(|error| Problem::internal("listing the alarms", &*error))
 }
 
 /// The body of an acknowledgement.
@@ -73,13 +81,6 @@ pub(crate) async fn acknowledge(
             "use a token with the role operate",
         ));
     }
-    let id: i64 = id.parse().map_err(|_| {
-        Problem::missing(
-            "alarm",
-            &id,
-            "GET /api/v1/alarms?open=true lists the open alarms with their ids",
-        )
-    })?;
     let ack: Ack = serde_json::from_slice(&body).map_err(|error| {
         Problem::bad_parameter(
             "body",
@@ -94,7 +95,7 @@ pub(crate) async fn acknowledge(
     let by = checked("by", &by, limits::NAME_CHARS_MAX)?;
     let remark = checked("remark", &ack.remark, limits::REMARK_CHARS_MAX)?;
     let done = app
-        .blocking(move |app| app.web.alarms.acknowledge(id, &by, &remark).map_err(problem))
+        .blocking(move |app| app.web.alarms.acknowledge(&id, &by, &remark).map_err(problem))
         .await?;
     app.changed.notify_one();
     Ok(Json(done))
@@ -126,10 +127,10 @@ fn problem(error: AckError) -> Problem {
     match error {
         AckError::Unknown(id) => Problem::missing(
             "alarm",
-            &id.to_string(),
+            &id,
             "GET /api/v1/alarms?open=true lists the open alarms with their ids",
         ),
-        AckError::NotOpen { .. } => {
+        AckError::NotOwed { .. } => {
             Problem::conflict(error.to_string(), "GET /api/v1/alarms tells its present state")
         }
         AckError::Refused(_) => Problem::bad_parameter("body", error.to_string(), "mend name and remark"),

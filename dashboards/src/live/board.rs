@@ -181,7 +181,7 @@ fn decide(
             !alarm.life_safety,
             std::cmp::Reverse(alarm.priority),
         );
-        (urgency, std::cmp::Reverse(alarm.raised.ms), alarm.id)
+        (urgency, std::cmp::Reverse(alarm.raised.ms), alarm.id.clone())
     });
     Snapshot {
         at: now,
@@ -207,16 +207,23 @@ mod tests {
         let catalogue = testkit::catalogue();
         let board = Board::new(Arc::clone(&catalogue));
         let heard = vec![Some(now()); catalogue.devices().len()];
-        let mut known = testkit::alarm(&catalogue, 1, "st-1", "SW-LEVEL-HH");
-        known.acknowledged = Some(testkit::acknowledged());
-        let high = testkit::alarm(&catalogue, 2, "st-1", "SW-POWER");
-        let gas = testkit::alarm(&catalogue, 3, "depot-1-valves", "LPG-ESD");
+        let mut known = testkit::alarm(&catalogue, "st-1", "SW-LEVEL-HH");
+        testkit::acknowledge(&mut known);
+        let high = testkit::alarm(&catalogue, "st-1", "SW-POWER");
+        let gas = testkit::alarm(&catalogue, "depot-1-valves", "LPG-ESD");
         // when the board decides,
         let changed = board.update(vec![known, high, gas], heard, &HashMap::new(), now());
         let snapshot = board.read();
         // then the gas alarm is first, the acknowledged one last though critical, and the station critical.
-        let order: Vec<i64> = snapshot.open.iter().map(|alarm| alarm.id).collect();
-        assert_eq!(order, [3, 2, 1]);
+        let order: Vec<&str> = snapshot.open.iter().map(|alarm| alarm.id.as_str()).collect();
+        assert_eq!(
+            order,
+            [
+                "depot-1-valves~LPG-ESD~1",
+                "st-1~SW-POWER~1",
+                "st-1~SW-LEVEL-HH~1"
+            ]
+        );
         let station = testkit::place(&catalogue, "station-1");
         assert_eq!(
             snapshot.sites[station].condition,
@@ -234,7 +241,7 @@ mod tests {
         let mut heard = vec![Some(now()); catalogue.devices().len()];
         let old = now().minus("46min".parse().unwrap());
         heard[catalogue.device_index("st-1").unwrap()] = Some(old);
-        let silence = testkit::alarm(&catalogue, 1, "st-1", "SW-OFFLINE");
+        let silence = testkit::alarm(&catalogue, "st-1", "SW-OFFLINE");
         let _changed = board.update(vec![silence], heard, &HashMap::new(), now());
         let snapshot = board.read();
         for site in ["station-1", "depot-1"] {
