@@ -226,3 +226,6 @@ impl County {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,3 +124,6 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -337,3 +337,6 @@ impl SlaveScript {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

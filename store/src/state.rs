@@ -90,7 +90,12 @@ impl State {
             });
         }
         let tx = writer.transaction().map_err(failed("making its tables"))?;
-        for schema in [alarms::SCHEMA, dead_letters::SCHEMA, ledger::SCHEMA, registry::SCHEMA] {
+        for schema in [
+            alarms::SCHEMA,
+            dead_letters::SCHEMA,
+            ledger::SCHEMA,
+            registry::SCHEMA,
+        ] {
             tx.execute_batch(schema).map_err(failed("making its tables"))?;
         }
         tx.pragma_update(None, "user_version", VERSION)

@@ -154,6 +154,56 @@ mod tests {
     use super::*;
     use crate::device::Panel;
 
+    /// What the profile's map makes of an image; a reader of its own, from the words of the Modbus standard.
+    fn decoded(image: &Image, point: &telemetry::profile::ModbusPoint) -> f64 {
+        use telemetry::profile::RegisterKind;
+        let words = |n| Image::take(&image.input, point.address, n).unwrap();
+        let double = || u32::from(words(2)[0]) << 16 | u32::from(words(2)[1]);
+        let raw = match (point.function, point.kind) {
+            (2, RegisterKind::Bool) => f64::from(u8::from(
+                Image::take(&image.discrete, point.address, 1).unwrap()[0],
+            )),
+            (4, RegisterKind::Uint16) => f64::from(words(1)[0]),
+            (4, RegisterKind::Int16) => f64::from(words(1)[0].cast_signed()),
+            (4, RegisterKind::Uint32) => f64::from(double()),
+            (4, RegisterKind::Float32) => f64::from(f32::from_bits(double())),
+            other => panic!("{other:?}"),
+        };
+        raw * point.scale + point.offset
+    }
+
+    #[test]
+    fn each_point_of_a_profile_stands_where_the_profile_looks_for_it() {
+        use crate::county::{County, CountySize};
+        use crate::fault::Faults;
+        let county = County::generate(CountySize::Small, 1);
+        let profiles = telemetry::profile::builtin().unwrap();
+        for (place, device) in county
+            .devices()
+            .iter()
+            .enumerate()
+            .filter(|(_, device)| device.slave.is_some())
+        {
+            let mut reading = Reading::default();
+            county.read(place, 1_795_406_400_000, &Faults::default(), &mut reading);
+            let image = Image::of(&device.model, &reading);
+            let points = &profiles[device.profile()].modbus.points;
+            assert_eq!(points.len(), profiles[device.profile()].signals.len());
+            for point in points {
+                let (read, wanted) = (
+                    decoded(&image, point),
+                    reading.real(point.signal.as_str()).unwrap(),
+                );
+                assert!(
+                    (read - wanted).abs() < 1e-6,
+                    "{} {}: {read} {wanted}",
+                    device.id,
+                    point.signal
+                );
+            }
+        }
+    }
+
     #[test]
     fn a_panel_has_its_channels_where_the_table_says_and_nothing_between() {
         // Given a panel with 12.3 %LEL on channel 2 and its level 1 contact closed,
