@@ -14,8 +14,12 @@ mod facts;
 pub mod form;
 mod gas;
 mod policy;
+mod reduction;
 mod scope;
+mod stations;
 mod sun;
+mod totaliser;
+mod volume;
 
 use std::sync::Arc;
 
@@ -77,8 +81,11 @@ pub enum FigureError {
 type Computer = fn(&Asked<'_>) -> Result<Figure, FigureError>;
 
 /// Every figure by name, in the order of pages.
-const TABLE: [(&str, Computer); 2] = [
+const TABLE: [(&str, Computer); 5] = [
     ("sewage_om_coverage", coverage::compute),
+    ("sewage_volume", volume::compute),
+    ("sewage_cod_reduction", reduction::cod),
+    ("sewage_nh3n_reduction", reduction::nh3n),
     ("gas_hazard", gas::compute),
 ];
 

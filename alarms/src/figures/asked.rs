@@ -99,6 +99,13 @@ impl Asked<'_> {
         Ok((from, to))
     }
 
+    /// The first instant of the civil day a week before today: seven complete days, and today so far.
+    pub(super) fn week_ago(&self) -> Timestamp {
+        let today = self.sun.date(self.now);
+        let first = today.checked_sub(jiff::Span::new().days(7)).unwrap_or(today);
+        self.sun.midnight(first)
+    }
+
     /// The sites of that kind in the scope, each with its devices.
     pub(super) fn sites(&self, kind: SiteKind) -> impl Iterator<Item = (&Site, Vec<&DeviceEntry>)> {
         (self.catalogue.sites().iter().zip(self.devices))

@@ -93,7 +93,8 @@ pub(super) fn lec_colour(d: f64, policy: &GasPolicy) -> Colour {
 /// `downgrade_after` and somebody has acknowledged it.
 #[must_use]
 pub(super) fn alarm_cause(fact: &AlarmFact, at: Timestamp, policy: &GasPolicy) -> Option<Cause> {
-    let of = |rules: &[Box<str>]| rules.iter().any(|pattern| matches(pattern, &fact.rule));
+    let code = fact.rule.rsplit('/').next().unwrap_or_default();
+    let of = |rules: &[Box<str>]| rules.iter().any(|pattern| matches(pattern, code));
     let red = of(&policy.floor_red);
     let orange = of(&policy.floor_orange);
     let step = of(&policy.step_worse);
@@ -114,7 +115,7 @@ pub(super) fn alarm_cause(fact: &AlarmFact, at: Timestamp, policy: &GasPolicy) -
     if stood_ms < needed.millis_i64() || (gone && acknowledged) {
         return None;
     }
-    let (rule, device) = (&fact.rule, &fact.device);
+    let (rule, device) = (code, &fact.device);
     let text = match returned {
         None => words(
             format!("{device} 报警 {rule} 未消除"),
@@ -162,10 +163,11 @@ pub(super) fn compose(fixed: &[Cause], moving: &[Cause]) -> Colour {
     }
 }
 
-fn matches(pattern: &str, rule: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => rule.starts_with(start),
-        None => pattern == rule,
+fn matches(pattern: &str, code: &str) -> bool {
+    match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(start), _) => code.starts_with(start),
+        (None, Some(end)) => code.ends_with(end),
+        (None, None) => pattern == code,
     }
 }
 

@@ -5,7 +5,7 @@ use telemetry::{DeviceId, SiteId, Timestamp};
 /// One life of an alarm, as far as the colour of a unit depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlarmFact {
-    /// Code of the rule, e.g. `GAS-L2-03`.
+    /// Code of the rule, e.g. `GAS-L2-03`; a device before it, as in `panel/GAS-L2-03`, does not matter.
     pub rule: Box<str>,
     /// Whose.
     pub device: DeviceId,

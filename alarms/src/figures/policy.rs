@@ -158,7 +158,7 @@ pub struct GasPolicy {
     pub lec_orange: f64,
     /// D from which a unit is yellow.
     pub lec_yellow: f64,
-    /// Rules that make a unit at least red; `*` at the end stands for the rest.
+    /// Rules that make a unit at least red; one `*` at an end stands for the rest.
     pub floor_red: Vec<Box<str>>,
     /// Rules that make a unit at least orange.
     pub floor_orange: Vec<Box<str>>,

@@ -185,6 +185,12 @@ impl Sun {
     }
 }
 
+impl crate::Daylight for Sun {
+    fn lights_due(&self, at: Timestamp) -> bool {
+        Self::lights_due(self, at)
+    }
+}
+
 fn instant(at: Timestamp) -> jiff::Timestamp {
     // One day inside the ends, so that every zone can show it.
     let least = jiff::Timestamp::MIN.as_millisecond() + 2 * Timestamp::DAY_MS;

@@ -55,6 +55,11 @@ fn a_second_level_gas_alarm_is_red_at_once_and_a_first_level_one_orange_after_a_
         Some(Some(Colour::Orange))
     );
     assert_eq!(asked(&fact("LPG-LEVEL-L", None, None), 60), None);
+    assert_eq!(
+        asked(&fact("panel-1/GAS-L2-03", None, None), 0),
+        Some(Some(Colour::Red))
+    );
+    assert_eq!(asked(&fact("panel-1/gas_03.fault", None, None), 10), Some(None));
 }
 
 #[test]
