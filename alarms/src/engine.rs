@@ -14,7 +14,7 @@ mod memory;
 mod persist;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timers;
 
 use std::sync::Arc;
@@ -80,6 +80,8 @@ pub struct Engine {
     /// Place in `points` by series number; [`NO_POINT`] where no rule looks.
     by_series: Vec<u32>,
     timers: Timers,
+    /// When the one timer of each silence rule fires that counts.
+    armed: Vec<Timestamp>,
     now: Timestamp,
     /// How far the wall clock stands from the engine's time, in ms.
     shift_ms: i64,
@@ -125,6 +127,7 @@ impl Engine {
                 .collect(),
             by_series: Vec::new(),
             timers: Timers::default(),
+            armed: vec![Timestamp::MAX; rules.len()],
             now: start,
             shift_ms: 0,
             silence_from: start,
@@ -170,11 +173,11 @@ impl Engine {
                 memory.silence_rules.push(number);
             }
         }
-        self.arm_silence();
+        self.arm_all_silence();
     }
 
-    /// Arms every silence rule, each once.
-    fn arm_silence(&mut self) {
+    /// Arms every silence rule.
+    fn arm_all_silence(&mut self) {
         self.timers.forget_silence();
         for place in 0..self.rules.len() {
             let Ok(number) = u32::try_from(place) else { return };
@@ -182,12 +185,7 @@ impl Engine {
                 self.rule(number).map(|rule| &rule.condition),
                 Some(Condition::Silence { .. })
             ) {
-                let at = self.silence_due(number);
-                self.timers.push(Timer {
-                    at,
-                    what: What::Silence,
-                    place: number,
-                });
+                self.arm_silence(number, self.silence_due(number));
             }
         }
     }
@@ -227,8 +225,12 @@ impl Engine {
     /// The newest sample of a series that a rule looks at.
     #[must_use]
     pub fn newest(&self, series: SeriesId) -> Option<&Seen> {
+        self.point(series)?.newest()
+    }
+
+    fn point(&self, series: SeriesId) -> Option<&PointMemory> {
         let place = self.by_series.get(usize::try_from(series.0).ok()?)?;
-        self.points.get(usize::try_from(*place).ok()?)?.newest()
+        self.points.get(usize::try_from(*place).ok()?)
     }
 
     /// Whether one of its silence rules counts the device as silent.
@@ -311,14 +313,14 @@ impl Engine {
         }
         let device = memory.device;
         if seen.quality != Quality::Bad(Bad::NoAnswer) {
-            memory.fresh = Some(seen.arrived);
+            let first = memory.fresh.replace(seen.arrived).is_none();
             for index in 0..memory.silence_rules.len() {
                 let rule = self
                     .points
                     .get(place)
                     .and_then(|memory| memory.silence_rules.get(index).copied());
                 if let Some(rule) = rule {
-                    self.silence_over(rule, seen.arrived, out);
+                    self.silence_over(rule, first, seen.arrived, out);
                 }
             }
             self.heard(device, seen.arrived, out);

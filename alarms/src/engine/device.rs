@@ -41,21 +41,35 @@ impl Engine {
         if memory.heard.is_some_and(|before| before >= arrived) {
             return;
         }
-        memory.heard = Some(arrived);
-        let silent = memory.silent;
-        let waiting = memory.silence_rules.len();
+        let first = memory.heard.replace(arrived).is_none();
+        let (silent, rules) = (memory.silent, memory.silence_rules.len());
         self.touch_device(device);
-        if !silent {
+        if !silent && !first {
             return;
         }
-        for index in 0..waiting {
+        for index in 0..rules {
             let rule = self
                 .devices
                 .get(device)
                 .and_then(|memory| memory.silence_rules.get(index).copied());
             if let Some(rule) = rule {
-                self.silence_over(rule, arrived, out);
+                self.silence_over(rule, first, arrived, out);
             }
+        }
+    }
+
+    /// From now on the timer at `at` counts, and no other of the rule.
+    pub(super) fn arm_silence(&mut self, rule: u32, at: Timestamp) {
+        if let Some(armed) = usize::try_from(rule)
+            .ok()
+            .and_then(|place| self.armed.get_mut(place))
+        {
+            *armed = at;
+            self.timers.push(Timer {
+                at,
+                what: What::Silence,
+                place: rule,
+            });
         }
     }
 
@@ -87,13 +101,12 @@ impl Engine {
     }
 
     fn fresh(&self, series: telemetry::SeriesId) -> Option<Timestamp> {
-        let place = self.by_series.get(usize::try_from(series.0).ok()?)?;
-        self.points.get(usize::try_from(*place).ok()?)?.fresh
+        self.point(series)?.fresh
     }
 
     fn silence_fires(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
-        let active = self.state_of(rule).is_some_and(|state| state.alarm.is_active());
-        if active {
+        let armed = usize::try_from(rule).ok().and_then(|place| self.armed.get(place));
+        if armed != Some(&at) || self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
             return;
         }
         let due = self.silence_due(rule);
@@ -103,11 +116,7 @@ impl Engine {
             self.due_by_daylight(rule, at).unwrap_or(at)
         };
         if due > at {
-            self.timers.push(Timer {
-                at: due,
-                what: What::Silence,
-                place: rule,
-            });
+            self.arm_silence(rule, due);
             return;
         }
         let base = self.silence_base(rule);
@@ -199,22 +208,27 @@ impl Engine {
         }
     }
 
-    /// What a silence rule waited for has come.
-    pub(super) fn silence_over(&mut self, rule: u32, arrived: Timestamp, out: &mut Vec<Transition>) {
+    /// What a silence rule waited for has come, for the first time ever or again.
+    pub(super) fn silence_over(
+        &mut self,
+        rule: u32,
+        first: bool,
+        arrived: Timestamp,
+        out: &mut Vec<Transition>,
+    ) {
         let Some(state) = self.state_of(rule) else { return };
         if !state.alarm.is_active() {
+            if first {
+                self.arm_silence(rule, self.silence_due(rule));
+            }
             return;
         }
         let Some((device, series)) = self.rule(rule).map(|rule| (rule.device, rule.series)) else {
             return;
         };
-        self.clear(rule, arrived, arrived.max(self.now), Tags::NONE, out);
+        self.clear(rule, arrived, self.now, Tags::NONE, out);
         let due = self.silence_due(rule);
-        self.timers.push(Timer {
-            at: due,
-            what: What::Silence,
-            place: rule,
-        });
+        self.arm_silence(rule, due);
         if series.is_none() {
             let still = self.devices.get(device).is_some_and(|memory| {
                 memory
@@ -244,7 +258,7 @@ impl Engine {
                 if let Some(state) = self.state_mut(rule) {
                     state.value = None;
                 }
-                self.raise(rule, at, at.max(self.now), Tags::NONE, out);
+                self.raise(rule, at, self.now, Tags::NONE, out);
             }
         } else if active && !seen.quality.is_bad() && pending.is_none_or(|pending| pending.frozen) {
             let Some(delay) = self.rule(rule).map(|rule| rule.off_delay) else {
@@ -259,7 +273,7 @@ impl Engine {
                 waits: false,
                 late: false,
             };
-            self.begin(rule, off, at, out);
+            self.begin(rule, off, out);
         }
     }
 }

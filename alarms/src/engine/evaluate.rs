@@ -24,7 +24,7 @@ impl Engine {
         if !self.looks(rule, seen.time) {
             return;
         }
-        self.freshen(rule, seen.arrived, out);
+        self.freshen(rule, out);
         if self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
             self.newest_while_active(rule, verdict, seen, out);
         } else {
@@ -39,6 +39,7 @@ impl Engine {
         if verdict != Verdict::Violates {
             return;
         }
+        self.set_value(rule, seen);
         let life_safety = self.rule(rule).is_some_and(|rule| rule.life_safety);
         let pending = self.state_of(rule).and_then(|state| state.pending);
         let delay = self.rule(rule).map_or(0, |rule| rule.on_delay.millis_i64());
@@ -55,8 +56,7 @@ impl Engine {
                     late: seen.late,
                 };
                 if delay > 0 {
-                    self.set_value(rule, seen);
-                    self.begin(rule, begun, seen.arrived, out);
+                    self.begin(rule, begun, out);
                 }
                 begun
             }
@@ -68,8 +68,7 @@ impl Engine {
             } else {
                 Tags::NONE
             };
-            self.set_value(rule, seen);
-            self.raise(rule, pending.start, seen.arrived.max(self.now), tags, out);
+            self.raise(rule, pending.start, self.now, tags, out);
         } else if pending.frozen || pending.waits {
             self.resume(rule, pending);
         }
@@ -97,9 +96,9 @@ impl Engine {
                 });
                 if seen.time.millis_since(pending.start) >= delay {
                     self.set_value(rule, seen);
-                    self.clear(rule, pending.start, seen.arrived.max(self.now), Tags::NONE, out);
+                    self.clear(rule, pending.start, self.now, Tags::NONE, out);
                 } else if self.state_of(rule).and_then(|state| state.pending) != Some(pending) {
-                    self.begin(rule, pending, seen.arrived, out);
+                    self.begin(rule, pending, out);
                 } else if pending.waits {
                     self.resume(rule, pending);
                 }
@@ -109,7 +108,7 @@ impl Engine {
     }
 
     /// Starts a delay and its timer.
-    pub(super) fn begin(&mut self, rule: u32, pending: Pending, at: Timestamp, out: &mut Vec<Transition>) {
+    pub(super) fn begin(&mut self, rule: u32, pending: Pending, out: &mut Vec<Transition>) {
         let kind = match pending.side {
             Side::On => EventKind::PendingOn,
             Side::Off => EventKind::PendingOff,
@@ -128,7 +127,7 @@ impl Engine {
         });
         self.touch_rule(rule);
         if !moved {
-            self.emit_pending(rule, kind, pending, at, out);
+            self.emit_pending(rule, kind, pending, self.now, out);
         }
     }
 
@@ -214,14 +213,16 @@ impl Engine {
             .is_some_and(|seen| seen.quality.is_bad())
     }
 
-    /// The newest good value is what an end by the clock cites.
+    /// The newest value that clears without doubt is what an end by the clock cites.
     fn note_newest(&mut self, rule: u32) {
-        let series = self.rule(rule).and_then(|rule| rule.series);
-        let cited = series
-            .and_then(|series| self.newest(series))
-            .filter(|seen| seen.quality.is_good())
-            .copied();
-        if let Some(seen) = cited {
+        let Some(found) = self.rule(rule) else { return };
+        let window = found
+            .series
+            .and_then(|series| self.point(series))
+            .map_or(&[][..], |point| &point.window);
+        let clears =
+            |seen: &&Seen| found.condition.judge(seen.value, seen.quality) == Verdict::Clears { good: true };
+        if let Some(seen) = window.iter().rev().find(clears).copied() {
             self.set_value(rule, seen);
         }
     }
@@ -278,13 +279,13 @@ impl Engine {
         self.touch_rule(rule);
     }
 
-    fn freshen(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
-        if !self.state_of(rule).is_some_and(|state| state.stale) {
+    /// The device speaks again; a back-filled value that is judged under its silence does not mean that.
+    fn freshen(&mut self, rule: u32, out: &mut Vec<Transition>) {
+        let silent = self.rule(rule).is_some_and(|rule| self.is_silent(rule.device));
+        let Some(state) = self.state_mut(rule).filter(|state| state.stale && !silent) else {
             return;
-        }
-        if let Some(state) = self.state_mut(rule) {
-            state.stale = false;
-        }
-        self.emit(rule, at, EventKind::Fresh, Tags::NONE, false, out);
+        };
+        state.stale = false;
+        self.emit(rule, self.now, EventKind::Fresh, Tags::NONE, false, out);
     }
 }

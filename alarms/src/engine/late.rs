@@ -80,7 +80,7 @@ impl Engine {
                 }
                 self.emit(
                     rule,
-                    seen.arrived.max(self.now),
+                    self.now,
                     EventKind::Annotated,
                     Tags::of(Tag::Late),
                     false,
@@ -98,14 +98,7 @@ impl Engine {
                     if let Some(state) = self.state_mut(rule) {
                         state.tags = state.tags.and(Tags::of(Tag::Contradicted));
                     }
-                    self.emit(
-                        rule,
-                        seen.arrived.max(self.now),
-                        EventKind::Annotated,
-                        tags,
-                        false,
-                        out,
-                    );
+                    self.emit(rule, self.now, EventKind::Annotated, tags, false, out);
                 }
                 self.restart_off(rule, place, out);
             }
@@ -121,7 +114,7 @@ impl Engine {
         };
         let run = self.run_before(rule, place, contrary, seen);
         let Some(state) = self.state_of(rule) else { return };
-        let at = seen.arrived.max(self.now);
+        let at = self.now;
         if let Some(ended) = state.ended
             && run.first.time < ended
             && contrary > state.since
@@ -177,7 +170,6 @@ impl Engine {
                     waits: false,
                     late,
                 },
-                at,
                 out,
             );
         }
@@ -220,7 +212,7 @@ impl Engine {
                 waits: deadline <= at,
                 late: false,
             };
-            self.begin(rule, pending, at, out);
+            self.begin(rule, pending, out);
         }
     }
 

@@ -156,7 +156,7 @@ impl Engine {
         self.now = now;
         self.seq = seq;
         self.silence_from = ready.plus(self.spans.grace);
-        self.arm_silence();
+        self.arm_all_silence();
     }
 
     /// Puts a rule's state back, with its timer.

@@ -1,1 +1,367 @@
+//! The service on a real database: restarts, kills, acknowledgements, a disk that fails.
 
+use proptest::prelude::*;
+use store::state::alarms::Fate;
+use telemetry::time::ManualClock;
+use telemetry::{Bad, Point, Quality, Sample};
+
+use super::*;
+use crate::engine::EventKind;
+use crate::engine::tests::{catalogue, night};
+use crate::lifecycle::AlarmState;
+
+fn s(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+struct Desk {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    catalogue: Arc<Catalogue>,
+    settings: AlarmSettings,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(ManualClock::at(s(0))),
+            catalogue: Arc::new(catalogue()),
+            settings: AlarmSettings::default(),
+        }
+    }
+
+    fn open(&self) -> AlarmService {
+        let state = Arc::new(State::open(&self.folder.path().join("state.db")).unwrap());
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        AlarmService::open(
+            state,
+            Arc::clone(&self.catalogue),
+            clock,
+            night(),
+            self.settings.clone(),
+        )
+        .unwrap()
+    }
+
+    fn to(&self, seconds: i64) {
+        let ahead = s(seconds).millis_since(self.clock.now());
+        self.clock
+            .advance(Span::from_millis(u64::try_from(ahead).unwrap()));
+    }
+
+    fn batch(&self, lsn: u64, samples: &[(&str, i64, f64, Quality)]) -> Batch {
+        let mut batch = Batch {
+            first: Lsn(lsn),
+            last: Lsn(lsn),
+            ..Batch::default()
+        };
+        for (device, seconds, value, quality) in samples {
+            let signal = if *device == "G1" { "gas" } else { "level" };
+            batch.points.push(Point {
+                series: self.catalogue.series_id(device, signal).unwrap(),
+                sample: Sample {
+                    time: s(*seconds),
+                    value: *value,
+                    quality: *quality,
+                },
+                arrived: s(*seconds),
+                backfill: false,
+            });
+            batch
+                .heard
+                .push((self.catalogue.device_index(device).unwrap(), s(*seconds)));
+        }
+        batch
+    }
+}
+
+const GOOD: Quality = Quality::Good;
+
+fn open_only() -> AlarmFilter {
+    AlarmFilter {
+        open_only: true,
+        ..AlarmFilter::default()
+    }
+}
+
+#[test]
+fn an_alarm_is_shown_logged_told_and_acknowledged_over_a_restart() {
+    let desk = Desk::new();
+    // Given a gas alarm,
+    let id = {
+        let service = desk.open();
+        let mut changes = service.subscribe();
+        desk.to(10);
+        service.observe(&desk.batch(1, &[("G1", 10, 40.0, GOOD)]));
+        let change = changes.try_recv().unwrap();
+        assert!(change.durable);
+        assert_eq!(change.event, EventKind::Raised);
+        change.alarm.id.clone()
+    };
+    assert_eq!(id, "G1~HI~1");
+    // when the program is killed and started again,
+    let service = desk.open();
+    // then the alarm is there, nobody is told twice, and it can be acknowledged once.
+    let views = service.list(&open_only()).unwrap();
+    assert_eq!(views.len(), 1);
+    assert_eq!(
+        (views[0].state, views[0].value, views[0].limit),
+        (AlarmState::Unacknowledged, Some(40.0), Some(25.0))
+    );
+    assert_eq!(service.cursor(), Lsn(1));
+    assert_eq!(service.notices(10).unwrap().len(), 1);
+    let view = service.acknowledge(&id, "李", "去看了").unwrap();
+    assert_eq!(view.state, AlarmState::Acknowledged);
+    assert!(matches!(
+        service.acknowledge(&id, "li", ""),
+        Err(AlarmError::NotOwed { .. })
+    ));
+    assert!(matches!(
+        service.acknowledge("G1~HI~7", "li", ""),
+        Err(AlarmError::Unknown { .. })
+    ));
+    assert!(matches!(
+        service.acknowledge("no", "li", ""),
+        Err(AlarmError::Unknown { .. })
+    ));
+    assert!(matches!(
+        service.acknowledge(&id, " ", ""),
+        Err(AlarmError::Length { what: "by", .. })
+    ));
+    let log = service.log(None, 10).unwrap();
+    let rows: Vec<(&str, Option<&str>)> = log
+        .iter()
+        .map(|row| (row.event.as_str(), row.by.as_deref()))
+        .collect();
+    assert_eq!(rows, [("acknowledged", Some("李")), ("raised", None)]);
+    assert_eq!(log[0].remark.as_deref(), Some("去看了"));
+    drop(service);
+    assert_eq!(
+        desk.open().get(&id).unwrap().acknowledged.unwrap().by.as_ref(),
+        "李"
+    );
+}
+
+#[test]
+fn what_is_over_is_listed_by_page_and_counted_no_more() {
+    let desk = Desk::new();
+    let service = desk.open();
+    for (lsn, (seconds, value)) in
+        (1..).zip([(0, 40.0), (10, 5.0), (20, 5.0), (30, 40.0), (40, 5.0), (50, 5.0)])
+    {
+        desk.to(seconds);
+        service.observe(&desk.batch(lsn, &[("G1", seconds, value, GOOD)]));
+    }
+    assert_eq!(service.counts().returned_unacknowledged, 1);
+    service.acknowledge("G1~HI~2", "li", "").unwrap();
+    assert_eq!(service.counts(), AlarmCounts::default());
+    assert!(service.list(&open_only()).unwrap().is_empty());
+    let page = |before, limit| {
+        service
+            .list(&AlarmFilter {
+                before,
+                limit,
+                ..AlarmFilter::default()
+            })
+            .unwrap()
+    };
+    let first = page(None, 1);
+    assert_eq!(first[0].id, "G1~HI~2");
+    let second = page(Some(first[0].raised_seq), 10);
+    assert_eq!(
+        second.iter().map(|view| view.id.as_str()).collect::<Vec<_>>(),
+        ["G1~HI~1"]
+    );
+    assert_eq!(service.get("G1~HI~1").unwrap().returned_at, Some(s(20)));
+}
+
+#[test]
+fn a_notice_without_a_channel_says_so() {
+    let desk = Desk::new();
+    let service = desk.open();
+    service.observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));
+    let notices = service.notices(10).unwrap();
+    assert_eq!(notices.len(), 1);
+    assert_eq!(
+        (notices[0].fate, &*notices[0].key),
+        (Fate::NoChannel, "G1~HI~1.raised.")
+    );
+}
+
+#[test]
+fn an_alarm_whose_rule_is_gone_is_closed_and_told() {
+    let mut desk = Desk::new();
+    desk.open().observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));
+    // When the device is taken out of the registry,
+    let mut registry = desk.catalogue.registry().clone();
+    registry.devices.retain(|device| device.id.as_str() != "G1");
+    let profiles = desk
+        .catalogue
+        .devices()
+        .iter()
+        .map(|entry| (entry.profile.kind.clone(), Arc::clone(&entry.profile)));
+    let mut next = 10;
+    desk.catalogue = Arc::new(
+        Catalogue::build(registry, &profiles.collect(), |_, _| {
+            next += 1;
+            telemetry::SeriesId(next)
+        })
+        .unwrap(),
+    );
+    let service = desk.open();
+    // then its alarm is closed with a row in the log and a notice, once.
+    assert_eq!(service.log(None, 10).unwrap()[0].event, "closed");
+    assert!(!service.get("G1~HI~1").unwrap().is_open());
+    assert_eq!(service.notices(10).unwrap().len(), 2);
+    drop(service);
+    assert_eq!(desk.open().notices(10).unwrap().len(), 2);
+}
+
+#[test]
+fn ticks_wait_until_the_journal_is_read_again() {
+    let desk = Desk::new();
+    {
+        let service = desk.open();
+        service.observe(&desk.batch(1, &[("L1", 0, 85.0, GOOD)]));
+        // An alarm of another device writes everything.
+        service.observe(&desk.batch(2, &[("G1", 1, 40.0, GOOD)]));
+    }
+    // Given a sample in the journal that speaks against the running delay,
+    desk.to(12);
+    let service = desk.open();
+    service.replay_until(Lsn(3));
+    service.tick();
+    service.observe(&desk.batch(3, &[("L1", 5, 10.0, GOOD)]));
+    service.tick();
+    // then nothing is raised for the time in which nobody was there.
+    assert!(
+        service
+            .list(&open_only())
+            .unwrap()
+            .iter()
+            .all(|view| view.device != "L1")
+    );
+}
+
+#[test]
+fn a_wall_clock_that_steps_moves_no_timer() {
+    let desk = Desk::new();
+    let service = desk.open();
+    service.observe(&desk.batch(1, &[("G1", 0, 5.0, GOOD)]));
+    desk.clock.step_wall(s(7200));
+    service.tick();
+    assert!(service.list(&open_only()).unwrap().is_empty());
+    // A sample after the step, at 7230 by the wall and 30 by the even clock, keeps the device fresh until 90.
+    desk.clock.advance(Span::from_secs(30));
+    service.observe(&desk.batch(2, &[("G1", 7230, 5.0, GOOD)]));
+    desk.clock.advance(Span::from_secs(59));
+    service.tick();
+    assert!(service.list(&open_only()).unwrap().is_empty());
+    desk.clock.advance(Span::from_secs(1));
+    service.tick();
+    assert_eq!(service.list(&open_only()).unwrap()[0].rule, "G1/silence");
+}
+
+#[test]
+fn on_a_failing_disk_alarms_go_out_from_memory_and_are_written_when_it_recovers() {
+    let mut desk = Desk::new();
+    let webhook = "name = \"hook\"\nurl = \"http://127.0.0.1:9/\"";
+    desk.settings.webhooks.push(toml::from_str(webhook).unwrap());
+    let service = desk.open();
+    let mut changes = service.subscribe();
+    // Given a database that takes nothing any more,
+    let other = rusqlite::Connection::open(desk.folder.path().join("state.db")).unwrap();
+    other
+        .execute_batch("ALTER TABLE alarm_log RENAME TO broken")
+        .unwrap();
+    // when gas is found,
+    service.observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));
+    // then people are told, and it is said that it is not on disk.
+    assert!(!changes.try_recv().unwrap().durable);
+    assert_eq!(service.notices_due(s(0), 10).len(), 1);
+    assert_eq!(service.cursor(), Lsn::ZERO);
+    assert_eq!(service.counts().not_durable, 1);
+    let sent = Notice {
+        fate: Fate::Delivered,
+        attempts: 1,
+        delivered_at: Some(s(0)),
+        ..service.notices_due(s(0), 10)[0].clone()
+    };
+    service.record_notice(&sent);
+    // When the disk recovers, everything is written, and the notice is not sent again.
+    other
+        .execute_batch("ALTER TABLE broken RENAME TO alarm_log")
+        .unwrap();
+    service.tick();
+    assert_eq!(service.cursor(), Lsn(1));
+    assert_eq!(service.counts().not_durable, 0);
+    assert_eq!(service.log(None, 10).unwrap().len(), 1);
+    assert!(service.notices_due(s(0), 10).is_empty());
+}
+
+/// What a person would find in the log.
+fn log_of(service: &AlarmService) -> Vec<(u64, String)> {
+    let mut rows: Vec<(u64, String)> = service
+        .log(None, 1000)
+        .unwrap()
+        .into_iter()
+        .map(|row| {
+            (
+                row.seq,
+                format!(
+                    "{} {} {} {} {}",
+                    row.at, row.event, row.rule, row.occurrence, row.detail
+                ),
+            )
+        })
+        .collect();
+    rows.reverse();
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// P3: killed at any batch and read on from the cursor, nothing is doubled and nothing forgotten.
+    #[test]
+    fn a_kill_anywhere_changes_nothing(
+        values in prop::collection::vec((0usize..5, 0usize..5, 0u8..10, 1i64..15), 4..40),
+        kills in prop::collection::btree_set(1usize..40, 1..5),
+    ) {
+        let desk = Desk::new();
+        let mut now = 0;
+        let mut journal = Vec::new();
+        for (lsn, (gas, level, quality, gap)) in (1..).zip(&values) {
+            now += gap;
+            let quality = if *quality == 0 { Quality::Bad(Bad::SensorFault) } else { GOOD };
+            let value = |place: usize| [5.0, 22.0, 30.0, 77.0, 90.0][place];
+            journal.push(desk.batch(lsn, &[("G1", now, value(*gas), quality), ("L1", now, value(*level), GOOD)]));
+        }
+        let run = |kills: &dyn Fn(usize) -> bool| {
+            let desk = Desk { folder: tempfile::tempdir().unwrap(), clock: Arc::new(ManualClock::at(s(0))), ..Desk::new() };
+            let mut service = desk.open();
+            for (place, batch) in journal.iter().enumerate() {
+                desk.to(batch.points[0].arrived.millis() / 1000);
+                service.observe(batch);
+                if kills(place) {
+                    drop(service);
+                    service = desk.open();
+                    let from = service.cursor();
+                    for again in journal.iter().take(place + 1).filter(|batch| batch.last > from) {
+                        service.observe(again);
+                    }
+                }
+            }
+            let keys: std::collections::BTreeSet<String> =
+                service.notices(1000).unwrap().iter().map(|notice| notice.key.to_string()).collect();
+            (log_of(&service), keys)
+        };
+        // The devices that are never heard fall silent by a clock that a restart gives a grace.
+        let heard = |(log, keys): (Vec<(u64, String)>, std::collections::BTreeSet<String>)| {
+            let log: Vec<String> = log.into_iter().map(|(_, row)| row).filter(|row| !row.contains("silence")).collect();
+            (log, keys.into_iter().filter(|key| !key.contains("silence")).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(heard(run(&|_| false)), heard(run(&|place| kills.contains(&place))));
+    }
+}
