@@ -14,6 +14,8 @@ pub(crate) const DAY: i64 = 86_400_000;
 pub(crate) const ZONE: i64 = 8 * 3_600_000;
 /// From sunset to switching on, and from switching off to sunrise.
 const OFFSET: i64 = 15 * 60_000;
+/// The controllers put the lamps out; the loop's contactor opens so much later.
+pub(crate) const RUN_DOWN: i64 = 2 * 60_000;
 /// The first evening whose burning hours are counted: 2025-01-01 local, in days from 1970-01-01.
 const FIRST: i64 = 20_089;
 /// Terrestrial minus universal time, in seconds; some seconds wrong move a sunset by nothing.
@@ -34,6 +36,10 @@ struct Night {
 pub(crate) struct Lighting {
     /// Whether they are due.
     pub(crate) lit: bool,
+    /// Whether the loops have power: while the lights are due and 2 min longer.
+    pub(crate) powered: bool,
+    /// When the lights last went off, ms.
+    pub(crate) last_off: i64,
     /// Whether midnight has passed in this night.
     pub(crate) late: bool,
     /// Hours that they have burned before midnights since the beginning of 2025.
@@ -67,16 +73,18 @@ impl Sun {
     pub(crate) fn lighting(&self, t: i64) -> Lighting {
         let today = (t + ZONE).div_euclid(DAY);
         let last = self.night(today - 1);
-        let (number, night) = if t < last.off {
-            (today - 1, last)
+        let (number, night, last_off) = if t < last.off {
+            (today - 1, last, self.night(today - 2).off)
         } else {
-            (today, self.night(today))
+            (today, self.night(today), last.off)
         };
         let lit = (night.on..night.off).contains(&t);
         let early = (t.min(night.middle) - night.on).max(0);
         let late = (t.min(night.off) - night.middle).max(0);
         Lighting {
             lit,
+            powered: lit || t < last_off + RUN_DOWN,
+            last_off,
             late: lit && t >= night.middle,
             early_h: hours(night.before.0 + early),
             late_h: hours(night.before.1 + late),

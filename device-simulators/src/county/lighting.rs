@@ -149,7 +149,10 @@ fn add_controller(builder: &mut Builder, site: usize, n: usize, drafts: &[Draft]
         rated: watts(None),
         late: if road == Road::Branch { 0.5 } else { 1.0 },
     };
-    let plan = builder.every(5 * MINUTE);
+    let plan = Plan::Cabinet {
+        interval: 5 * MINUTE,
+        phase: builder.rng.random_range(0..300) * 1000,
+    };
     let new = New {
         id: format!("loop-{:03}", n + 1),
         name: title(format!("{}号控制箱", n + 1), format!("cabinet {}", n + 1)),

@@ -48,7 +48,7 @@ impl LoopController {
         for (name, power) in ["power_a", "power_b", "power_c"].into_iter().zip(sums.power) {
             out.number(name, power, 0);
         }
-        let factor = if lighting.lit { 0.96 } else { 1.0 };
+        let factor = if lighting.powered { 0.96 } else { 1.0 };
         for name in ["power_factor_a", "power_factor_b", "power_factor_c"] {
             out.number(name, factor, 3);
         }
@@ -70,7 +70,7 @@ impl LoopController {
             out.number(name, amperes(power, mean), 2);
         }
         for name in CONTACTORS {
-            out.flag(name, lighting.lit);
+            out.flag(name, lighting.powered);
         }
         out.flag("door_open", false);
         out.flag("flooded", false);
@@ -92,7 +92,7 @@ impl LoopController {
         } = moment;
         let lighting = world.sun.lighting(t);
         let mut sums = Sums::default();
-        if !lighting.lit {
+        if !lighting.powered {
             return sums;
         }
         for (n, device) in county

@@ -92,7 +92,9 @@ impl Speaker {
             return true;
         }
         match self.county.devices().get(self.login).map(|device| &device.model) {
-            Some(Model::Lamp(lamp)) => self.county.world.sun.lighting(now).lit && !lamp.cut_off(faults, now),
+            Some(Model::Lamp(lamp)) => {
+                self.county.world.sun.lighting(now).powered && !lamp.cut_off(faults, now)
+            }
             Some(Model::Cover(_) | Model::Bin(_)) | None => false,
             Some(_) => !self.due.is_empty(),
         }
@@ -123,7 +125,7 @@ impl Speaker {
         };
         let silent = faults.acting(place, FaultKind::Silence, at).is_some();
         let dead = match &device.model {
-            Model::Lamp(lamp) => lamp.cut_off(faults, at) || !county.world.sun.lighting(at).lit,
+            Model::Lamp(lamp) => lamp.cut_off(faults, at) || !county.world.sun.lighting(at).powered,
             _ => false,
         };
         if silent || dead {
