@@ -318,13 +318,13 @@ impl Journal {
     /// [`JournalError::Damaged`] when a batch is not what was written; [`JournalError::Engine`] when the
     /// file cannot be read.
     pub fn read(&self, after: Lsn, messages_max: usize) -> Result<Vec<(Lsn, RawMessage)>, JournalError> {
-        let (chunks, oldest, newest) = {
+        let (after, chunks, newest) = {
             let published = self.handle.shared.published();
-            if after >= published.newest {
+            let after = after.max(Lsn(published.oldest.0 - 1));
+            if after >= published.newest || messages_max == 0 {
                 return Ok(Vec::new());
             }
-            let chunks = published.ring.after(after, messages_max);
-            (chunks, published.oldest, published.newest)
+            (after, published.ring.after(after, messages_max), published.newest)
         };
         match chunks {
             Some(chunks) => Ok(chunks
@@ -334,14 +334,13 @@ impl Journal {
                 .take(messages_max)
                 .map(|(lsn, message)| (lsn, message.clone()))
                 .collect()),
-            None => self.read_file(after, oldest, newest, messages_max),
+            None => self.read_file(after, newest, messages_max),
         }
     }
 
     fn read_file(
         &self,
         after: Lsn,
-        oldest: Lsn,
         newest: Lsn,
         messages_max: usize,
     ) -> Result<Vec<(Lsn, RawMessage)>, JournalError> {
@@ -357,9 +356,8 @@ impl Journal {
         let outcome = file::rows_from(&reader, after.next(), |row| {
             let fits = match expected {
                 Some(expected) => row.first == expected,
-                // The first row may only lie beyond what was asked for when the rest was trimmed,
-                // also since `oldest` was looked up.
-                None => row.first <= after.next() || after.next() < oldest || self.oldest() >= row.first,
+                // Beyond what was asked for it may only lie when the rest was trimmed since then.
+                None => row.first <= after.next() || row.first <= self.oldest(),
             };
             if !fits {
                 return Err(damaged(row.first, "the batch before it is missing"));
@@ -380,7 +378,7 @@ impl Journal {
             doing: "reading it",
             source,
         })??;
-        if found.is_empty() && messages_max > 0 {
+        if found.is_empty() {
             return Err(damaged(after.next(), "its batches are missing"));
         }
         Ok(found)

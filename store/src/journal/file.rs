@@ -24,10 +24,11 @@ CREATE TABLE IF NOT EXISTS batch (
 );
 CREATE TABLE IF NOT EXISTS position (
     only         INTEGER PRIMARY KEY CHECK (only = 0),
+    oldest_lsn   INTEGER NOT NULL,  -- of the oldest batch, or next_lsn
     next_lsn     INTEGER NOT NULL,  -- never goes back, so that no number is given out twice
     stored_bytes INTEGER NOT NULL   -- sum of batch.bytes
 );
-INSERT OR IGNORE INTO position VALUES (0, 1, 0);
+INSERT OR IGNORE INTO position VALUES (0, 1, 1, 0);
 ";
 
 /// What the table `position` says, and the oldest row: all the committer needs to know between commits.
@@ -125,14 +126,16 @@ impl JournalFile {
 
     pub(super) fn position(&self) -> Result<Position, JournalError> {
         let failed = |source| JournalError::engine(&self.path, "reading its position", source);
-        let (next, stored): (i64, i64) = self
+        let (first, next, stored): (i64, i64, i64) = self
             .connection
-            .query_row("SELECT next_lsn, stored_bytes FROM position", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
+            .query_row(
+                "SELECT oldest_lsn, next_lsn, stored_bytes FROM position",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
             .map_err(failed)?;
         let oldest = oldest_row(&self.connection).map_err(failed)?;
-        let newest: Option<i64> = self
+        let after_newest: Option<i64> = self
             .connection
             .query_row(
                 "SELECT first_lsn + count FROM batch ORDER BY first_lsn DESC LIMIT 1",
@@ -141,11 +144,14 @@ impl JournalFile {
             )
             .optional()
             .map_err(failed)?;
-        if newest.is_some_and(|after_newest| after_newest != next) {
+        let fits = oldest.map_or(next, |row| signed(row.first.0)) == first
+            && after_newest.unwrap_or(first) == next
+            && next >= 1;
+        if !fits {
             return Err(JournalError::Damaged {
                 file: self.path.display().to_string(),
-                lsn: Lsn(unsigned(next)),
-                what: "the last batch does not end where the position says",
+                lsn: Lsn(unsigned(first)),
+                what: "the batches do not begin or end where the position says",
             });
         }
         Ok(Position {
@@ -165,7 +171,8 @@ impl JournalFile {
         let mut after = before;
         let tx = self.connection.transaction()?;
         if let Some(plan) = plan {
-            after.stored_bytes -= trim(&tx, plan, before.stored_bytes)?;
+            let freed = trim(&tx, plan, before.stored_bytes)?;
+            after.stored_bytes = after.stored_bytes.saturating_sub(freed);
         }
         {
             let mut insert = tx.prepare_cached("INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -178,12 +185,13 @@ impl JournalFile {
                 after.next = Lsn(first.0 + u64::from(count));
                 after.stored_bytes += bytes;
             }
-            tx.prepare_cached("UPDATE position SET next_lsn = ?1, stored_bytes = ?2")?
-                .execute(params![signed(after.next.0), signed(after.stored_bytes)])?;
         }
         if plan.is_some() || after.oldest.is_none() {
             after.oldest = oldest_row(&tx)?;
         }
+        let first = after.oldest.map_or(after.next, |row| row.first);
+        tx.prepare_cached("UPDATE position SET oldest_lsn = ?1, next_lsn = ?2, stored_bytes = ?3")?
+            .execute([first.0, after.next.0, after.stored_bytes].map(signed))?;
         tx.commit()?;
         Ok(after)
     }
@@ -206,6 +214,14 @@ impl JournalFile {
         if let Err(error) = set {
             tracing::warn!(%error, "the journal's last checkpoint could not be turned off");
         }
+    }
+
+    /// Lets the file grow to so many pages and no further: a full disk for tests.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: i64) {
+        self.connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .unwrap();
     }
 }
 
@@ -237,7 +253,7 @@ fn trim(tx: &Transaction<'_>, plan: TrimPlan, stored_bytes: u64) -> rusqlite::Re
         let looked_at = heads.len();
         let mut going = 0;
         for head in heads {
-            let too_many = stored_bytes - freed > plan.bytes_max;
+            let too_many = stored_bytes.saturating_sub(freed) > plan.bytes_max;
             if head.last() > plan.released || !(too_many || head.arrived_max < plan.horizon) {
                 break;
             }
@@ -249,7 +265,7 @@ fn trim(tx: &Transaction<'_>, plan: TrimPlan, stored_bytes: u64) -> rusqlite::Re
             tx.prepare_cached("DELETE FROM batch WHERE first_lsn <= ?1")?
                 .execute([signed(upto.0)])?;
         }
-        let more = going > 0 && going == looked_at && stored_bytes - freed > plan.bytes_max;
+        let more = going > 0 && going == looked_at && stored_bytes.saturating_sub(freed) > plan.bytes_max;
         if !more {
             return Ok(freed);
         }
