@@ -31,10 +31,6 @@ impl Column {
         self.times.len()
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.times.is_empty()
-    }
-
     /// Puts `sample` in its place; one of the same time gives way.
     pub(super) fn insert(&mut self, sample: Sample) -> Inserted {
         let time = sample.time.millis();

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
-use super::column::{Inserted, same};
-use super::head::Head;
+use super::column::Inserted;
+use super::head::{Before, Head};
 use super::index::{Index, Loaded};
 use super::partition::{Facts, Partition, day_of, failed, file_name};
 use super::reader::SeriesError;
@@ -95,8 +95,14 @@ impl Engine {
             return Ok(appended);
         }
         let kept = keep_from.max(memory.expired_day);
+        let flushed_days: Vec<i64> = memory
+            .partitions
+            .iter()
+            .filter(|(_, facts)| facts.flushed >= upto)
+            .map(|(day, _)| *day)
+            .collect();
         for point in points {
-            memory.take(point, upto, kept, &mut appended);
+            memory.take(point, kept, |day| flushed_days.contains(&day), &mut appended);
         }
         memory.head.upto = upto;
         memory.head.since.get_or_insert(now);
@@ -180,41 +186,29 @@ impl Memory {
         }
     }
 
-    fn take(&mut self, point: &Point, upto: Lsn, kept_from_day: i64, appended: &mut Appended) {
+    fn take(
+        &mut self,
+        point: &Point,
+        kept_from_day: i64,
+        is_flushed: impl Fn(i64) -> bool,
+        appended: &mut Appended,
+    ) {
         let Point { series, sample, .. } = *point;
         let day = sample.time.utc_day();
         if day < kept_from_day || !DAYS.contains(&day) {
             appended.too_old += 1;
             return;
         }
-        let known = self.latest(series);
-        self.head.note_latest(series, sample, known);
-        if self
-            .partitions
-            .get(&day)
-            .is_some_and(|facts| facts.flushed >= upto)
-        {
+        let before = Before {
+            flushing: self.flushing.as_deref(),
+            flushed: &self.latest,
+        };
+        if is_flushed(day) {
+            self.head.note(series, sample, before);
             appended.replayed += 1;
             return;
         }
-        let in_head = self
-            .head
-            .column(series)
-            .is_some_and(|column| column.at(sample.time).is_some());
-        let flushing = self
-            .flushing
-            .as_deref()
-            .and_then(|head| head.column(series)?.at(sample.time));
-        match flushing {
-            Some(flushing) if !in_head && same(flushing, sample) => {
-                appended.duplicates += 1;
-                return;
-            }
-            Some(_) if !in_head => appended.replaced += 1,
-            _ => {}
-        }
-        match self.head.insert(series, sample) {
-            Inserted::New if flushing.is_some() => {}
+        match self.head.insert(series, sample, before) {
             Inserted::New => appended.stored += 1,
             Inserted::Same => appended.duplicates += 1,
             Inserted::Replaced => appended.replaced += 1,

@@ -4,21 +4,48 @@ use rustc_hash::FxHashMap;
 use telemetry::time::Span;
 use telemetry::{Lsn, Sample, SeriesId, Timestamp};
 
-use super::column::{Column, Inserted};
+use super::column::{Column, Inserted, same};
+
+/// One series of a head.
+#[derive(Debug)]
+struct Entry {
+    column: Column,
+    /// The newest sample of the series anywhere: from before this head, or of it, or left out of it
+    /// because its partition has it already.
+    latest: Option<Sample>,
+    /// Whether `latest` came since this head began.
+    is_new: bool,
+}
 
 /// Points in memory, by series. While it is filled it is the head; while it is written to disk nobody
 /// changes it any more.
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    columns: FxHashMap<SeriesId, Column>,
-    /// The newest sample of each series that was appended since this head began; also of samples
-    /// that are not in it because their partition has them already.
-    latest: FxHashMap<SeriesId, Sample>,
+    entries: FxHashMap<SeriesId, Entry>,
     points: usize,
     /// Everything of the journal up to here is in this head or on disk.
     pub(super) upto: Lsn,
     /// When its first point came.
     pub(super) since: Option<Span>,
+}
+
+/// What is known of a series outside the head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before<'a> {
+    pub(super) flushing: Option<&'a Head>,
+    pub(super) flushed: &'a FxHashMap<SeriesId, Sample>,
+}
+
+impl Before<'_> {
+    fn latest(self, series: SeriesId) -> Option<Sample> {
+        self.flushing
+            .and_then(|head| head.latest(series))
+            .or_else(|| self.flushed.get(&series).copied())
+    }
+
+    fn at(self, series: SeriesId, time: Timestamp) -> Option<Sample> {
+        self.flushing?.column(series)?.at(time)
+    }
 }
 
 impl Head {
@@ -34,47 +61,64 @@ impl Head {
         self.points
     }
 
-    /// Puts a sample in its place.
-    pub(super) fn insert(&mut self, series: SeriesId, sample: Sample) -> Inserted {
-        let inserted = self.columns.entry(series).or_default().insert(sample);
-        if inserted == Inserted::New {
-            self.points += 1;
-        }
-        inserted
+    fn entry(&mut self, series: SeriesId, before: Before<'_>) -> &mut Entry {
+        self.entries.entry(series).or_insert_with(|| Entry {
+            column: Column::default(),
+            latest: before.latest(series),
+            is_new: false,
+        })
     }
 
-    /// Takes note of a sample that may be the newest of its series; `known` is the newest so far.
-    pub(super) fn note_latest(&mut self, series: SeriesId, sample: Sample, known: Option<Sample>) {
-        if known.is_none_or(|known| known.time <= sample.time) {
-            self.latest.insert(series, sample);
+    /// Takes note of a sample that the disk has already.
+    pub(super) fn note(&mut self, series: SeriesId, sample: Sample, before: Before<'_>) {
+        self.entry(series, before).note(sample);
+    }
+
+    /// Puts a sample in its place. It is new when neither this head nor the one before has its time.
+    pub(super) fn insert(&mut self, series: SeriesId, sample: Sample, before: Before<'_>) -> Inserted {
+        let entry = self.entry(series, before);
+        if entry.note(sample) {
+            entry.column.push(sample);
+            self.points += 1;
+            return Inserted::New;
+        }
+        if entry.column.at(sample.time).is_some() {
+            return entry.column.insert(sample);
+        }
+        match before.at(series, sample.time) {
+            Some(known) if same(known, sample) => Inserted::Same,
+            known => {
+                entry.column.insert(sample);
+                self.points += 1;
+                known.map_or(Inserted::New, |_| Inserted::Replaced)
+            }
         }
     }
 
     pub(super) fn latest(&self, series: SeriesId) -> Option<Sample> {
-        self.latest.get(&series).copied()
+        self.entries.get(&series)?.latest
     }
 
-    /// Every newest sample, in order of series.
+    /// Every newest sample that came since this head began, in order of series.
     pub(super) fn all_latest(&self) -> Vec<(SeriesId, Sample)> {
-        let mut all: Vec<_> = self
-            .latest
-            .iter()
-            .map(|(series, sample)| (*series, *sample))
+        let new = self.entries.iter().filter(|(_, entry)| entry.is_new);
+        let mut all: Vec<_> = new
+            .filter_map(|(series, entry)| Some((*series, entry.latest?)))
             .collect();
         all.sort_unstable_by_key(|(series, _)| *series);
         all
     }
 
     pub(super) fn column(&self, series: SeriesId) -> Option<&Column> {
-        self.columns.get(&series)
+        Some(&self.entries.get(&series)?.column)
     }
 
     /// The columns, in order of series.
     pub(super) fn columns(&self) -> Vec<(SeriesId, &Column)> {
         let mut all: Vec<_> = self
-            .columns
+            .entries
             .iter()
-            .map(|(series, column)| (*series, column))
+            .map(|(series, entry)| (*series, &entry.column))
             .collect();
         all.sort_unstable_by_key(|(series, _)| *series);
         all
@@ -82,10 +126,23 @@ impl Head {
 
     /// Forgets all samples before `time`.
     pub(super) fn forget_before(&mut self, time: Timestamp) {
-        self.columns.retain(|_, column| {
-            self.points -= column.forget_before(time);
-            !column.is_empty()
+        self.entries.retain(|_, entry| {
+            self.points -= entry.column.forget_before(time);
+            entry.latest.is_some_and(|sample| sample.time >= time)
         });
-        self.latest.retain(|_, sample| sample.time >= time);
+    }
+}
+
+impl Entry {
+    /// Takes note of a sample that may be the newest; whether it is later than all others.
+    fn note(&mut self, sample: Sample) -> bool {
+        match self.latest {
+            Some(latest) if latest.time > sample.time => false,
+            latest => {
+                self.latest = Some(sample);
+                self.is_new = true;
+                latest.is_none_or(|latest| latest.time < sample.time)
+            }
+        }
     }
 }
