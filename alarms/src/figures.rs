@@ -13,6 +13,8 @@ mod coverage;
 mod facts;
 pub mod form;
 mod gas;
+mod lamp_night;
+mod lighting;
 mod policy;
 mod reduction;
 mod scope;
@@ -81,11 +83,12 @@ pub enum FigureError {
 type Computer = fn(&Asked<'_>) -> Result<Figure, FigureError>;
 
 /// Every figure by name, in the order of pages.
-const TABLE: [(&str, Computer); 5] = [
+const TABLE: [(&str, Computer); 6] = [
     ("sewage_om_coverage", coverage::compute),
     ("sewage_volume", volume::compute),
     ("sewage_cod_reduction", reduction::cod),
     ("sewage_nh3n_reduction", reduction::nh3n),
+    ("lighting_rate", lighting::compute),
     ("gas_hazard", gas::compute),
 ];
 

@@ -106,16 +106,21 @@ impl Asked<'_> {
         self.sun.midnight(first)
     }
 
-    /// The sites of that kind in the scope, each with its devices.
-    pub(super) fn sites(&self, kind: SiteKind) -> impl Iterator<Item = (&Site, Vec<&DeviceEntry>)> {
+    /// The sites in the scope, each with its devices.
+    pub(super) fn all_sites(&self) -> impl Iterator<Item = (&Site, Vec<&DeviceEntry>)> {
         (self.catalogue.sites().iter().zip(self.devices))
-            .filter(move |(site, _)| site.kind == kind && self.scope.holds(site))
+            .filter(move |(site, _)| self.scope.holds(site))
             .map(|(site, places)| {
                 let entries = places
                     .iter()
                     .filter_map(|place| self.catalogue.devices().get(*place));
                 (site, entries.collect())
             })
+    }
+
+    /// The sites of that kind in the scope, each with its devices.
+    pub(super) fn sites(&self, kind: SiteKind) -> impl Iterator<Item = (&Site, Vec<&DeviceEntry>)> {
+        self.all_sites().filter(move |(site, _)| site.kind == kind)
     }
 
     /// The sewage stations in the scope that are in service; the others go to `excluded`.

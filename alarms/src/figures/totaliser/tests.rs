@@ -40,7 +40,7 @@ fn volume_is_the_rise_of_the_totaliser_from_the_reading_before_the_period() {
     // Given readings of 10 m³ each, the one before the period half an hour early:
     let all = metered(&readings(&[
         (-30, 100.0),
-        (270, 110.0),
+        (20, 110.0),
         (570, 120.0),
         (870, 130.0),
     ]));
