@@ -1,5 +1,5 @@
 //! What one device said before, as far as the next message must be compared with it: pure, and bounded
-//! to about 600 bytes a device.
+//! to about 900 bytes a device.
 
 pub(crate) mod clock_watch;
 pub(crate) mod seen;

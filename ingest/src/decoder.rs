@@ -37,7 +37,7 @@ impl Default for DecodeSettings {
 /// batches, however they are cut into stretches.
 ///
 /// It remembers a little of every device (the last readings against duplicates, sequence numbers, how far
-/// its clock is off), at most about 700 bytes each. A new decoder knows nothing: after a start
+/// its clock is off), at most about 1,100 bytes each. A new decoder knows nothing: after a start
 /// [`crate::Pipeline`] has it decode older messages first. What lies further back than those is lost: a
 /// duplicate of it becomes a point once more (the same point, so the store holds it once), a late number
 /// does not fill its gap, and a wrong clock is believed for two messages.

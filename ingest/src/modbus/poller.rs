@@ -37,7 +37,10 @@ impl std::fmt::Debug for Poller {
 }
 
 impl Poller {
-    /// Starts polling; must be called within a tokio runtime. It ends with `cancel` or [`Poller::stop`].
+    /// Starts polling. It ends with `cancel` or [`Poller::stop`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(
         catalogue: &Arc<Catalogue>,
