@@ -4,8 +4,13 @@
 //! socket, the intake, the live messages and the end. New here? Read `Client::run` first.
 
 pub(crate) mod handshake;
+
 mod inflight;
 pub(crate) mod io;
+
+mod live;
+
+mod closing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +18,7 @@ use std::time::Duration;
 
 use telemetry::{Clock, DeviceId, Origin, RawMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::packet::{Publish, QoS, Will};
@@ -119,7 +124,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             if let Some(close) = self.close {
                 break close;
             }
-            match self.wait().await {
+            let waited = self.must_wait();
+            let event = self.wait().await;
+            if waited {
+                // Nobody was listening to the client: its silence does not count.
+                self.heard = Instant::now();
+            }
+            match event {
                 Event::Socket(Ok(Turn::Read)) => self.heard = Instant::now(),
                 Event::Socket(Ok(Turn::Written)) => {}
                 Event::Socket(Ok(Turn::Closed) | Err(_)) => self.close = Some(Close::gone(true)),
@@ -156,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             (result, receipt) = self.in_flight.next(), if !self.in_flight.is_empty() => {
                 Event::Taken(result, receipt)
             }
-            message = next_live(self.subscriber.as_mut()), if deliver => Event::Live(message),
+            message = live::next(self.subscriber.as_mut()), if deliver => Event::Live(message),
             () = tokio::time::sleep_until(timer) => Event::Timer,
             () = self.seat.taken_over.cancelled() => Event::TakenOver,
             () = self.shared.stopping.cancelled() => Event::Stopping,
@@ -190,8 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         if let Some(silence_max) = self.silence_max
             && now >= self.heard + silence_max
         {
-            if self.must_wait() {
-                // We are the ones who do not listen.
+            // On a machine that is behind, the timer may be seen before bytes that came in time.
+            if self.io.read_now() {
                 self.heard = now;
             } else {
                 self.end(
@@ -309,7 +320,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 self.shared.tally.pubacks.add(success);
                 self.session.acknowledged(receipt.acks.len());
                 self.shared.fan_out.publish(receipt.live);
-                self.heard = self.heard.max(Instant::now());
             }
             Err(error) => {
                 self.shared.tally.intake_refusals.one();
@@ -322,169 +332,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 self.end(code, Cause::Intake, "intake refused a batch");
             }
         }
-    }
-
-    async fn subscribe(&mut self, id: u16, grants: Vec<(Box<str>, Result<QoS, u8>)>) {
-        let mut codes = Vec::with_capacity(grants.len());
-        for (filter, grant) in grants {
-            let code = match grant {
-                Ok(qos) if self.fan_in(&filter).await => qos.bits(),
-                Ok(_) => {
-                    self.session.revoke(&filter);
-                    reason::QUOTA_EXCEEDED
-                }
-                Err(code) => code,
-            };
-            if code >= reason::UNSPECIFIED_ERROR {
-                self.shared.tally.subscriptions_refused.one();
-                tracing::info!(client = %self.name, %filter, code, "subscription refused");
-            } else {
-                self.shared.tally.subscriptions.one();
-            }
-            codes.push(code);
-        }
-        encode::suback(&mut self.io.out, self.session.version, id, &codes);
-    }
-
-    /// Whether the fan-out takes `filter`; opens the link with the first.
-    async fn fan_in(&mut self, filter: &str) -> bool {
-        if self.subscriber.is_none() {
-            self.subscriber = self.shared.fan_out.open().await.ok();
-        }
-        match &self.subscriber {
-            Some(subscriber) => subscriber.subscribe(filter).await.is_ok(),
-            None => false,
-        }
-    }
-
-    async fn unsubscribe(&mut self, id: u16, filters: Vec<(Box<str>, bool)>) {
-        let mut codes = Vec::with_capacity(filters.len());
-        for (filter, known) in filters {
-            if known && let Some(subscriber) = &self.subscriber {
-                subscriber.unsubscribe(&filter).await;
-            }
-            codes.push(if known {
-                reason::SUCCESS
-            } else {
-                reason::NO_SUBSCRIPTION_EXISTED
-            });
-        }
-        encode::unsuback(&mut self.io.out, self.session.version, id, &codes);
-    }
-
-    /// Writes one live message; the caller has seen to it that there is room.
-    fn deliver(&mut self, message: LiveMessage) {
-        let Some(qos) = self.session.delivery(&message.topic, message.qos) else {
-            return;
-        };
-        let mut publish = Publish {
-            dup: false,
-            qos,
-            retain: false,
-            topic: message.topic,
-            id: u16::MAX,
-            properties: message.properties,
-            payload: message.payload,
-        };
-        let version = self.session.version;
-        // What the client said it cannot take is dropped. Source: MQTT 5.0 §3.1.2.11.4.
-        if self
-            .packet_bytes_max
-            .is_some_and(|max| encode::publish_len(version, &publish) > max)
-        {
-            return self.shared.tally.dropped_slow.one();
-        }
-        publish.id = if qos == QoS::One {
-            self.session.window.take()
-        } else {
-            0
-        };
-        encode::publish(&mut self.io.out, version, &publish);
-        self.shared.tally.delivered.one();
-    }
-
-    /// Waits for what is under way, says the last word, publishes the will, and leaves.
-    async fn finish(mut self, close: Close) {
-        self.count(close);
-        let patience = self.shared.config.stop_timeout;
-        if timeout(patience, self.drain(close)).await.is_err() {
-            tracing::warn!(client = %self.name, "messages under way were not acknowledged in time");
-        }
-        if let Some(code) = close.code {
-            encode::disconnect(&mut self.io.out, self.session.version, code);
-        }
-        if close.will
-            && close.cause != Cause::Stopping
-            && let Some((will, sender)) = self.will.take()
-        {
-            self.publish_will(will, sender, patience).await;
-        }
-        drop(self.subscriber);
-        drop(self.seat);
-        self.io.farewell().await;
-    }
-
-    /// Acknowledges what the intake still takes; after a refusal it only lets it finish.
-    async fn drain(&mut self, close: Close) {
-        let mut refused = close.cause == Cause::Intake;
-        while !self.in_flight.is_empty() {
-            let (result, receipt) = self.in_flight.next().await;
-            refused |= result.is_err();
-            if refused && result.is_ok() {
-                self.shared.fan_out.publish(receipt.live);
-            } else {
-                self.on_taken(result, receipt);
-            }
-        }
-    }
-
-    fn count(&self, close: Close) {
-        let tally = &self.shared.tally;
-        match close.cause {
-            Cause::Malformed => tally.malformed.one(),
-            Cause::TooLarge => tally.too_large.one(),
-            Cause::NotAuthorized => tally.publishes_refused.one(),
-            Cause::Qos2 => tally.qos2_refused.one(),
-            Cause::Retain => tally.retain_refused.one(),
-            Cause::KeepAlive => tally.keep_alive_expired.one(),
-            Cause::TakenOver => tally.taken_over.one(),
-            Cause::WriteStalled => tally.write_stalled.one(),
-            Cause::Gone | Cause::Stopping | Cause::Intake | Cause::FanOut => {}
-        }
-        if matches!(close.cause, Cause::Gone | Cause::Stopping) {
-            tracing::debug!(client = %self.name, why = close.why, "client disconnected");
-        } else {
-            tracing::info!(client = %self.name, why = close.why, code = close.code, "client disconnected");
-        }
-    }
-
-    /// The will takes the way of every message: journal first, subscribers after.
-    async fn publish_will(&mut self, will: Will, sender: DeviceId, patience: Duration) {
-        let live = LiveMessage {
-            topic: will.topic.clone(),
-            payload: will.payload.clone(),
-            qos: will.qos,
-            properties: will.properties,
-        };
-        let raw = RawMessage {
-            arrived: self.shared.clock.now(),
-            origin: Origin::Mqtt,
-            sender,
-            topic: will.topic,
-            payload: will.payload,
-        };
-        self.shared.tally.wills.one();
-        match timeout(patience, self.shared.intake.accept(vec![raw])).await {
-            Ok(Ok(())) => self.shared.fan_out.publish(vec![live]),
-            Ok(Err(error)) => tracing::warn!(client = %self.name, %error, "will not taken"),
-            Err(_) => tracing::warn!(client = %self.name, "will not taken in time"),
-        }
-    }
-}
-
-async fn next_live(subscriber: Option<&mut Subscriber>) -> Option<LiveMessage> {
-    match subscriber {
-        Some(subscriber) => subscriber.next().await,
-        None => std::future::pending().await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -53,6 +53,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// be dropped at any point without losing bytes.
     pub(crate) async fn turn(&mut self, want_read: bool) -> std::io::Result<Turn> {
         std::future::poll_fn(|cx| self.poll_turn(cx, want_read)).await
+    }
+
+    /// Reads what is there without waiting; whether there was anything.
+    pub(crate) fn read_now(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(self.poll_in(&mut cx), Poll::Ready(Ok(Turn::Read)))
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>, want_read: bool) -> Poll<std::io::Result<Turn>> {
