@@ -111,7 +111,8 @@ counters! {
     subscriptions_refused,
     /// Live messages written to subscribers.
     delivered,
-    /// Live messages dropped on the way into the router, or by it.
+    /// Live messages dropped on the way into the router, or by it. What it drops before a subscription's first
+    /// message has arrived is not known to anybody.
     dropped_fan_out,
     /// Live messages dropped because their subscriber was too slow, or took no packet of that size.
     dropped_slow,

@@ -195,7 +195,8 @@ async fn pump(
 }
 
 /// The router numbers the messages of each filter, and drops the oldest without a word when a link falls
-/// behind: the numbers tell how many.
+/// behind: the numbers tell how many. What it drops before the first message of a subscription has come
+/// is not seen, since the number that it began with is not known.
 #[derive(Default)]
 struct Gaps {
     /// The number that comes next, by filter.
