@@ -18,6 +18,7 @@ mod lighting;
 mod policy;
 mod reduction;
 mod scope;
+mod service_facts;
 mod stations;
 mod sun;
 mod totaliser;

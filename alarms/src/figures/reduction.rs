@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use telemetry::DeviceEntry;
 use telemetry::sample::Sample;
 use telemetry::time::Timestamp;
 

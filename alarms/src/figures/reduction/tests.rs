@@ -106,5 +106,5 @@ fn volume_that_flowed_over_midnight_in_a_gap_belongs_to_no_day() {
     // then (20 + 20) m³ · 100 mg/L · 10⁻⁶ = 0.004 t count and the 8 m³ in between are unknown.
     let figure = county.ask("sewage_cod_reduction", Some(FROM), Some(TO)).unwrap();
     close(figure.value, 0.004);
-    assert_eq!(figure.unknown.amount, 8.0);
+    close(Some(figure.unknown.amount), 8.0);
 }
