@@ -21,6 +21,7 @@ mod scope;
 mod service_facts;
 mod stations;
 mod sun;
+mod tanks;
 mod totaliser;
 mod volume;
 

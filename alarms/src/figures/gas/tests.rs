@@ -1,5 +1,6 @@
 use super::*;
 use crate::figures::AlarmFact;
+use crate::figures::tanks::is_tank;
 use crate::figures::testkit::{County, at, close};
 
 const NOW: &str = "2026-11-23T12:00:00+08:00";
