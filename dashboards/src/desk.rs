@@ -14,15 +14,15 @@ use crate::problem::Problem;
 use crate::web::App;
 
 /// How often the headlines are computed anew, in real time.
-pub const HEADLINES_EVERY: Duration = Duration::from_secs(30);
+pub(crate) const HEADLINES_EVERY: Duration = Duration::from_secs(30);
 /// How often the colours of the gas sites are.
-pub const COLOURS_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const COLOURS_EVERY: Duration = Duration::from_secs(5);
 /// For how long a figure that was asked for with its own period is good.
 const KEPT_FOR: Duration = Duration::from_secs(30);
 /// Figures kept. When there are more, the oldest is forgotten and computed again when asked for.
 const KEPT_MAX: usize = 64;
 /// The name of the figure with the four colours.
-pub const GAS: &str = "gas_hazard";
+pub(crate) const GAS: &str = "gas_hazard";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -34,15 +34,15 @@ struct Key {
 
 /// What one headline is: a figure, or why there is none.
 #[derive(Clone, Debug)]
-pub struct Headline {
+pub(crate) struct Headline {
     /// The newest that could be computed; none before the first.
-    pub figure: Option<Arc<Figure>>,
+    pub(crate) figure: Option<Arc<Figure>>,
     /// Why the last try failed; none when it did not.
-    pub failed: Option<String>,
+    pub(crate) failed: Option<String>,
 }
 
 /// Computes figures one at a time and keeps them for a while.
-pub struct Desk {
+pub(crate) struct Desk {
     figures: Arc<Figures>,
     headlines: RwLock<BTreeMap<&'static str, Headline>>,
     kept: Mutex<HashMap<Key, (Instant, Arc<Figure>)>>,
@@ -52,7 +52,7 @@ pub struct Desk {
 impl Desk {
     /// A desk on which nothing is computed yet.
     #[must_use]
-    pub fn new(figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(figures: Arc<Figures>) -> Self {
         Self {
             figures,
             headlines: RwLock::default(),
@@ -63,7 +63,7 @@ impl Desk {
 
     /// The newest of a headline, for the whole county and the figure's own period.
     #[must_use]
-    pub fn headline(&self, name: &str) -> Option<Headline> {
+    pub(crate) fn headline(&self, name: &str) -> Option<Headline> {
         self.headlines
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -74,7 +74,7 @@ impl Desk {
     /// The colour of each gas site, by place in the catalogue. A headline that could not be renewed gives
     /// no colours: an old colour is not shown as if it still held.
     #[must_use]
-    pub fn tiers(&self, app: &App) -> HashMap<usize, Tier> {
+    pub(crate) fn tiers(&self, app: &App) -> HashMap<usize, Tier> {
         let Some(Headline {
             figure: Some(figure),
             failed: None,
@@ -100,7 +100,7 @@ impl Desk {
     }
 
     /// Computes one headline anew. Blocking.
-    pub fn renew(&self, name: &'static str) {
+    pub(crate) fn renew(&self, name: &'static str) {
         let result = self.figures.compute(name, None, None, &Scope::County);
         let mut headlines = self.headlines.write().unwrap_or_else(PoisonError::into_inner);
         let slot = headlines.entry(name).or_insert(Headline {
@@ -125,7 +125,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`Problem`] when name, scope or period make no sense, or the store fails.
-    pub async fn get(
+    pub(crate) async fn get(
         app: &Arc<App>,
         name: &str,
         period: (Option<Timestamp>, Option<Timestamp>),

@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use plotters::style::{FontStyle, register_font};
 
 /// A subset of WenQuanYi Micro Hei (Apache-2.0); `assets/fonts/README.md` says how it was made.
-pub const TTF: &[u8] = include_bytes!("../assets/fonts/townwatch-cjk.ttf");
+pub(crate) const TTF: &[u8] = include_bytes!("../assets/fonts/townwatch-cjk.ttf");
 /// Its family name in charts, maps and style sheets.
-pub const FAMILY: &str = "Townwatch";
+pub(crate) const FAMILY: &str = "Townwatch";
 
 /// Makes the font known to plotters, once per process. Without it plotters draws no text.
-pub fn register() {
+pub(crate) fn register() {
     static DONE: OnceLock<bool> = OnceLock::new();
     let known = DONE.get_or_init(|| register_font(FAMILY, FontStyle::Normal, TTF).is_ok());
     if !known {

@@ -41,10 +41,13 @@ pub struct MapOf<'a> {
     pub width: u32,
 }
 
+/// A map and when it was drawn.
+type Drawn = (Instant, Arc<str>);
+
 /// The last drawn map of each language and width. Bounded: two languages, six widths.
 #[derive(Debug, Default)]
 pub struct MapCache {
-    drawn: Mutex<HashMap<(Lang, u32), (Instant, Arc<str>)>>,
+    drawn: Mutex<HashMap<(Lang, u32), Drawn>>,
 }
 
 impl MapCache {

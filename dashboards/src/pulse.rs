@@ -57,9 +57,14 @@ pub(crate) async fn run(app: Arc<App>) {
         }
     }
     for task in [recall, alarms, figures] {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "a task of the web ended badly");
-        }
+        ended(task.await);
+    }
+}
+
+/// Says so when a task of the web ended badly.
+pub(crate) fn ended(result: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "a task of the web ended badly");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{api, assets, limits, pages};
 pub(crate) fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/sites", get(api::sites::list))
+        .route("/sites/{site}", get(api::sites::one))
         .route("/devices", get(api::devices::list))
         .route("/devices/{device}", get(api::devices::one))
         .route("/devices/{device}/latest", get(api::devices::latest))
@@ -111,3 +112,6 @@ async fn nothing(request: Request) -> Problem {
 async fn wrong_method(method: Method, request: Request) -> Problem {
     Problem::wrong_method(&method, request.uri().path())
 }
+
+#[cfg(test)]
+mod tests;

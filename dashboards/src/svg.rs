@@ -3,7 +3,7 @@
 /// Escapes a text for XML and HTML, in content and in quoted attributes. Control characters that XML
 /// does not allow become spaces.
 #[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -22,7 +22,7 @@ pub fn escape(text: &str) -> String {
 /// Adds to a drawing of plotters what it cannot write: the style sheet with the font, the role and the
 /// label for readers without eyes.
 #[must_use]
-pub fn finish(drawing: &str, label: &str) -> String {
+pub(crate) fn finish(drawing: &str, label: &str) -> String {
     let label = escape(label);
     let opening = format!("<svg role=\"img\" aria-label=\"{label}\" ");
     let named = drawing.replacen("<svg ", &opening, 1);
@@ -31,7 +31,7 @@ pub fn finish(drawing: &str, label: &str) -> String {
 
 /// Adds further elements at the end of a drawing, on top of all others.
 #[must_use]
-pub fn overlay(drawing: &str, elements: &str) -> String {
+pub(crate) fn overlay(drawing: &str, elements: &str) -> String {
     match drawing.rfind("</svg>") {
         Some(end) => {
             let (body, tail) = drawing.split_at(end);

@@ -1,13 +1,25 @@
 //! A county of five sites for the tests of this crate, with hostile names among them.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use alarms::figures::{AlarmFact, AlarmFacts, Figures, Policy};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use store::state::State;
+use store::testkit::MemorySeries;
+use telemetry::time::ManualClock;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use telemetry::registry::Registry;
-use telemetry::{Catalogue, SeriesId, Timestamp};
+use telemetry::{Catalogue, SeriesId, SiteId, Timestamp};
 use tokio::sync::broadcast;
 
+use crate::access::Access;
 use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
+use crate::live::LiveFeed;
+use crate::web::{App, Web};
 
 /// 2026-11-23T20:00:00+08:00.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
@@ -215,5 +227,131 @@ impl Changes for Following {
                 .await
                 .map_or(Change::Over, |alarm| Change::Alarm(Box::new(alarm)))
         })
+    }
+}
+
+/// Nobody ever raised an alarm.
+struct NoFacts;
+
+impl AlarmFacts for NoFacts {
+    fn facts(
+        &self,
+        _: &SiteId,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Result<Vec<AlarmFact>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The web over the county above, with everything that a test may put into it.
+pub(crate) struct County {
+    pub(crate) app: Arc<App>,
+    pub(crate) router: Router,
+    pub(crate) series: Arc<MemorySeries>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) cancel: CancellationToken,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl County {
+    /// With those alarms and that access, decided once.
+    pub(crate) async fn with(alarms: &[(&str, &str)], access: Access) -> Self {
+        let catalogue = catalogue();
+        let series = Arc::new(MemorySeries::default());
+        let clock = Arc::new(ManualClock::at(NOW));
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let figures = Figures::new(
+            Arc::clone(&catalogue),
+            series.clone(),
+            Arc::new(NoFacts),
+            Policy::builtin().unwrap(),
+            clock.clone(),
+        );
+        let alarms = alarms
+            .iter()
+            .map(|(device, rule)| alarm(&catalogue, device, rule))
+            .collect();
+        let cancel = CancellationToken::new();
+        let web = Web {
+            catalogue: Arc::clone(&catalogue),
+            series: series.clone(),
+            state: Arc::new(state),
+            alarms: Arc::new(MemoryBook::new(alarms)),
+            figures: Arc::new(figures.unwrap()),
+            clock,
+            live: Arc::new(LiveFeed::new(Arc::clone(&catalogue))),
+            access,
+            metrics: Arc::new(|| "townwatch_more 1\n".to_owned()),
+            readiness: Arc::new(|| None),
+        };
+        let app = App::new(web, cancel.clone());
+        crate::pulse::decide(&app).await;
+        let router = crate::routes::router(Arc::clone(&app));
+        Self {
+            app,
+            router,
+            series,
+            catalogue,
+            cancel,
+            _folder: folder,
+        }
+    }
+
+    /// Open to all, with one critical alarm of the station and one of the hostile cover.
+    pub(crate) async fn open() -> Self {
+        Self::with(
+            &[("st-1", "SW-LEVEL-HH"), ("cv-1", "COVER-OPEN")],
+            Access::OpenOnLoopback,
+        )
+        .await
+    }
+
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 16 << 20).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+        }
+    }
+
+    pub(crate) async fn get(&self, address: &str) -> Answer {
+        self.ask(
+            Request::get(address)
+                .header("host", "127.0.0.1:8080")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn post(&self, address: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::post(address).header("host", "127.0.0.1:8080");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 }

@@ -1,5 +1,6 @@
 //! What the web is made of, and how it is served.
 
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -138,12 +139,10 @@ pub async fn serve(listener: TcpListener, web: Web, cancel: CancellationToken) -
         tokio::time::sleep(limits::DRAIN).await;
     };
     let result = tokio::select! {
-        result = std::future::IntoFuture::into_future(served) => result.map_err(ServeError::Socket),
+        result = served.into_future() => result.map_err(ServeError::Socket),
         () = drained => Ok(()),
     };
     app.cancel.cancel();
-    if let Err(error) = pulse.await {
-        tracing::error!(%error, "the web's pulse ended badly");
-    }
+    pulse::ended(pulse.await);
     result
 }

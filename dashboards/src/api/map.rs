@@ -31,7 +31,7 @@ pub(crate) async fn geojson(State(app): Shared, params: Params) -> Result<Respon
         let snapshot = app.board.read();
         let sites = catalogue.sites().iter().enumerate().filter_map(|(place, site)| {
             let mut view = serde_json::to_value(SiteView::at(catalogue, &snapshot, place)?).ok()?;
-            view["feature"] = "site".into();
+            view.as_object_mut()?.insert("feature".to_owned(), "site".into());
             Some(feature(site.position, view))
         });
         let mut features: Vec<Value> = sites.collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use telemetry::Catalogue;
@@ -75,4 +75,19 @@ pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response,
     let all = (0..catalogue.sites().len()).filter_map(|place| SiteView::at(catalogue, &snapshot, place));
     let wanted = all.filter(|site| kind.is_none_or(|kind| crate::text::kind_code(site.kind) == kind));
     Ok(Json(wanted.collect::<Vec<_>>()).into_response())
+}
+
+/// `GET /api/v1/sites/{site}`.
+pub(crate) async fn one(
+    State(app): Shared,
+    Path(id): Path<String>,
+    params: Params,
+) -> Result<Response, Problem> {
+    params.only(&[])?;
+    let catalogue = &app.web.catalogue;
+    let snapshot = app.board.read();
+    let place = catalogue.sites().iter().position(|site| site.id.as_str() == id);
+    let view = place.and_then(|place| SiteView::at(catalogue, &snapshot, place));
+    let view = view.ok_or_else(|| Problem::missing("site", &id, "GET /api/v1/sites lists all sites"))?;
+    Ok(Json(view).into_response())
 }

@@ -319,26 +319,28 @@ fn title(of: &MapOf<'_>, site: &Site, now: &SiteNow) -> String {
 
 /// Boxes of the map that hold a text or a depot, in cells, so that a new one is checked against few.
 #[derive(Default)]
-struct Taken(HashMap<(i32, i32), Vec<(i32, i32, i32, i32)>>);
+struct Taken(HashMap<(i32, i32), Vec<Rect>>);
+
+/// Left, upper, right and lower edge, in px.
+type Rect = (i32, i32, i32, i32);
 
 impl Taken {
     const CELL: i32 = 64;
 
-    fn cells((x0, y0, x1, y1): (i32, i32, i32, i32)) -> impl Iterator<Item = (i32, i32)> {
+    fn cells((x0, y0, x1, y1): Rect) -> impl Iterator<Item = (i32, i32)> {
         let rows = y0.div_euclid(Self::CELL)..=y1.div_euclid(Self::CELL);
         rows.flat_map(move |row| {
             (x0.div_euclid(Self::CELL)..=x1.div_euclid(Self::CELL)).map(move |column| (column, row))
         })
     }
 
-    fn is_free(&self, place: (i32, i32, i32, i32)) -> bool {
-        let apart = |other: &(i32, i32, i32, i32)| {
-            place.2 < other.0 || other.2 < place.0 || place.3 < other.1 || other.3 < place.1
-        };
+    fn is_free(&self, place: Rect) -> bool {
+        let apart =
+            |other: &Rect| place.2 < other.0 || other.2 < place.0 || place.3 < other.1 || other.3 < place.1;
         Self::cells(place).all(|cell| self.0.get(&cell).is_none_or(|boxes| boxes.iter().all(apart)))
     }
 
-    fn put(&mut self, place: (i32, i32, i32, i32)) {
+    fn put(&mut self, place: Rect) {
         for cell in Self::cells(place) {
             self.0.entry(cell).or_default().push(place);
         }
@@ -352,7 +354,7 @@ fn label(out: &mut String, taken: &mut Taken, of: &MapOf<'_>, site: &Site, (x, y
     let reach = if site.kind == SiteKind::LpgDepot { 15 } else { 10 };
     let right = (x + reach, y - 8, x + reach + width, y + 8);
     let left = (x - reach - width, y - 8, x - reach, y + 8);
-    let fits = |place: &(i32, i32, i32, i32)| place.0 > 56 && place.2 < i32_of(of.width) - 10;
+    let fits = |place: &Rect| place.0 > 56 && place.2 < i32_of(of.width) - 10;
     let Some(place) = [right, left]
         .into_iter()
         .find(|place| fits(place) && taken.is_free(*place))
