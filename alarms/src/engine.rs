@@ -32,7 +32,7 @@ pub use persist::{DamagedState, StoredDevice, StoredRule};
 pub use state::{Acknowledgement, EventKind, RuleState, Side, Tag, Tags, Transition};
 
 use memory::{DeviceMemory, PointMemory};
-use timers::{Timer, Timers, What};
+use timers::Timers;
 
 /// The spans that the semantics name.
 #[derive(Clone, Copy, Debug)]

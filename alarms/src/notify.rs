@@ -159,22 +159,25 @@ impl Notifier {
 
     async fn record(&self, notice: Notice, outcome: Outcome) {
         let done = after_attempt(notice, &outcome, self.clock.now());
-        match (&outcome, done.fate) {
-            (Outcome::Delivered, _) => {
-                tracing::debug!(key = %done.key, attempts = done.attempts, "notice delivered")
-            }
-            (Outcome::Failed(why) | Outcome::Hopeless(why), Fate::GaveUp) => {
-                tracing::error!(key = %done.key, attempts = done.attempts, why, "notice given up");
-            }
-            (Outcome::Failed(why) | Outcome::Hopeless(why), _) => {
-                tracing::warn!(key = %done.key, attempts = done.attempts, why, "notice not delivered, will be sent again");
-            }
-        }
+        say(&done, &outcome);
         let service = Arc::clone(&self.service);
-        let recorded = tokio::task::spawn_blocking(move || service.record_notice(&done)).await;
-        if let Err(error) = recorded {
+        if let Err(error) = tokio::task::spawn_blocking(move || service.record_notice(&done)).await {
             tracing::error!(%error, "the record of a notice was cut off");
         }
+    }
+}
+
+/// Writes into the program's log how an attempt ended.
+fn say(done: &Notice, outcome: &Outcome) {
+    let Notice { key, attempts, .. } = done;
+    let (Outcome::Failed(why) | Outcome::Hopeless(why)) = outcome else {
+        tracing::debug!(%key, attempts, "notice delivered");
+        return;
+    };
+    if done.fate == Fate::GaveUp {
+        tracing::error!(%key, attempts, why, "notice given up");
+    } else {
+        tracing::warn!(%key, attempts, why, "notice not delivered, will be sent again");
     }
 }
 

@@ -6,30 +6,54 @@ use telemetry::{Quality, Timestamp};
 use crate::engine::{EventKind, Tag, Tags, Transition};
 use crate::view::AlarmView;
 
-/// The JSON body of a notice. Times are ms and RFC 3339 in UTC; `age_s` is how old the event was when the notice was made.
+/// What a notice tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct News<'a> {
+    /// The alarm after the transition.
+    pub alarm: &'a AlarmView,
+    /// The transition.
+    pub transition: &'a Transition,
+    /// When the notice was made.
+    pub made_at: Timestamp,
+    /// IANA name of the zone in which people read times; an unknown one means UTC.
+    pub zone: &'a str,
+}
+
+impl News<'_> {
+    fn local(&self, at: Timestamp) -> String {
+        let zone = jiff::tz::TimeZone::get(self.zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        jiff::Timestamp::from_millisecond(at.millis()).map_or_else(
+            |_| at.to_rfc3339(),
+            |at| at.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        )
+    }
+
+    /// How old the event was when the notice was made.
+    fn age_s(&self) -> i64 {
+        self.made_at.millis_since(self.transition.since).max(0) / 1000
+    }
+}
+
+/// The JSON body of a notice. Times are ms, and RFC 3339 in the county's zone; `age_s` is how old the event was when the notice
+/// was made.
 #[must_use]
-pub fn payload(
-    key: &str,
-    alarm: &AlarmView,
-    event: EventKind,
-    transition: &Transition,
-    made_at: Timestamp,
-) -> String {
-    let age_s = made_at.millis_since(transition.since).max(0) / 1000;
-    let tags = shouted(transition.tags);
+pub fn payload(key: &str, news: &News<'_>) -> String {
+    let News {
+        alarm, transition, ..
+    } = news;
     json!({
-        "type": format!("alarm.{}", event.name()),
+        "type": format!("alarm.{}", transition.event.name()),
         "key": key,
-        "event": event,
+        "event": transition.event,
         "alarm": alarm,
         "since": transition.since,
-        "since_rfc3339": transition.since.to_rfc3339(),
+        "since_rfc3339": news.local(transition.since),
         "at": transition.at,
-        "at_rfc3339": transition.at.to_rfc3339(),
-        "age_s": age_s,
-        "tags": tags,
+        "at_rfc3339": news.local(transition.at),
+        "age_s": news.age_s(),
+        "tags": shouted(transition.tags),
         "acknowledge": format!("/alarms/{}", alarm.id),
-        "text": { "zh": chinese(alarm, event, transition, age_s), "en": english(alarm, event, transition, age_s) },
+        "text": { "zh": chinese(news), "en": english(news) },
     })
     .to_string()
 }
@@ -61,12 +85,16 @@ fn unit(alarm: &AlarmView) -> String {
     }
 }
 
-fn english(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: i64) -> String {
+fn english(news: &News<'_>) -> String {
+    let News {
+        alarm, transition, ..
+    } = news;
+    let (since, age_s) = (news.local(transition.since), news.age_s());
     let mut text = String::new();
     for tag in shouted(transition.tags) {
         text.push_str(&format!("[{tag}] "));
     }
-    let what = match event {
+    let what = match transition.event {
         EventKind::Cleared => "returned to normal: ",
         EventKind::Closed => "closed, its rule is gone: ",
         _ => "",
@@ -89,14 +117,17 @@ fn english(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: 
         text.push_str(&format!(", limit {limit}{}", unit(alarm)));
     }
     text.push_str(&format!(
-        "; since {} ({age_s} s ago); occurrence {}",
-        transition.since.to_rfc3339(),
+        "; since {since} ({age_s} s ago); occurrence {}",
         alarm.id
     ));
     text
 }
 
-fn chinese(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: i64) -> String {
+fn chinese(news: &News<'_>) -> String {
+    let News {
+        alarm, transition, ..
+    } = news;
+    let (since, age_s) = (news.local(transition.since), news.age_s());
     let mut text = String::new();
     for tag in transition.tags.list() {
         text.push_str(match tag {
@@ -106,7 +137,7 @@ fn chinese(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: 
             Tag::Momentary => "【瞬时】",
         });
     }
-    text.push_str(match event {
+    text.push_str(match transition.event {
         EventKind::Cleared => "恢复正常：",
         EventKind::Closed => "规则已删除，报警关闭：",
         _ => "报警：",
@@ -124,10 +155,6 @@ fn chinese(alarm: &AlarmView, event: EventKind, transition: &Transition, age_s: 
     if let Some(limit) = alarm.limit {
         text.push_str(&format!("，限值{limit}{}", unit(alarm)));
     }
-    text.push_str(&format!(
-        "；自{}（{age_s}秒前）；编号{}",
-        transition.since.to_rfc3339(),
-        alarm.id
-    ));
+    text.push_str(&format!("；自{since}（{age_s}秒前）；编号{}", alarm.id));
     text
 }

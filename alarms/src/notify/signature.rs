@@ -22,6 +22,9 @@ pub fn key(secret: &str) -> Result<Vec<u8>, String> {
 }
 
 /// The value of the header `webhook-signature`. `timestamp_s` is that of `webhook-timestamp`, in seconds since 1970.
+///
+/// # Panics
+/// Never: HMAC takes keys of every length.
 #[must_use]
 pub fn sign(key: &[u8], id: &str, timestamp_s: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");

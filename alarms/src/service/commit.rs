@@ -10,7 +10,7 @@ use telemetry::{Catalogue, Timestamp};
 
 use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
 use crate::engine::{DamagedState, Engine, EventKind, Transition};
-use crate::notify::message;
+use crate::notify::message::{self, News};
 use crate::settings::AlarmSettings;
 use crate::view::{AlarmChange, AlarmView};
 
@@ -103,8 +103,14 @@ impl Unwritten {
         let view = AlarmView::of(catalogue, rule, &transition.after)?;
         self.occurrences.push(occurrence_row(&view, transition.at)?);
         if transition.page {
-            self.notices
-                .extend(notices(settings, &view, transition.event, transition, made_at));
+            let zone = &catalogue.registry().county.zone;
+            let news = News {
+                alarm: &view,
+                transition,
+                made_at,
+                zone,
+            };
+            self.notices.extend(notices(settings, &news));
         }
         Some(AlarmChange {
             event: transition.event,
@@ -157,21 +163,21 @@ pub(super) fn occurrence_row(view: &AlarmView, changed_at: Timestamp) -> Option<
 }
 
 /// One notice for each channel that wants it; where none does, one that says so.
-pub(super) fn notices(
-    settings: &AlarmSettings,
-    view: &AlarmView,
-    event: EventKind,
-    transition: &Transition,
-    made_at: Timestamp,
-) -> Vec<Notice> {
+pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> {
+    let News {
+        alarm,
+        transition,
+        made_at,
+        ..
+    } = *news;
     let notice = |channel: &str, fate| {
-        let key = format!("{}.{}.{channel}", view.id, event.name());
+        let key = format!("{}.{}.{channel}", alarm.id, transition.event.name());
         Notice {
-            payload: message::payload(&key, view, event, transition, made_at),
+            payload: message::payload(&key, news),
             key: key.into(),
             seq: transition.seq,
             channel: channel.into(),
-            life_safety: view.life_safety,
+            life_safety: alarm.life_safety,
             fate,
             attempts: 0,
             made_at,
@@ -182,7 +188,7 @@ pub(super) fn notices(
     let wanted: Vec<Notice> = settings
         .webhooks
         .iter()
-        .filter(|webhook| view.life_safety || view.priority >= webhook.priority_min)
+        .filter(|webhook| alarm.life_safety || alarm.priority >= webhook.priority_min)
         .map(|webhook| notice(&webhook.name, Fate::Waiting))
         .collect();
     if wanted.is_empty() {

@@ -9,6 +9,7 @@ use super::commit::{Unwritten, notices, occurrence_row};
 use super::{AlarmError, read_view};
 use crate::engine::{DamagedState, Engine, EventKind, RuleState, Spans, Tags, Transition};
 use crate::lifecycle::AlarmState;
+use crate::notify::message::News;
 use crate::rules::{self, Daylight};
 use crate::settings::AlarmSettings;
 
@@ -32,8 +33,14 @@ pub(super) fn restore(
     let ready = cursor.map_or(now, |cursor| now.max(cursor.now));
     let rules = rules::compile(catalogue, settings.fault_off_delay);
     let mut engine = Engine::new(catalogue, rules, Spans::from(settings), daylight, ready);
-    let mut seq = cursor.map_or(0, |cursor| cursor.seq);
-    let mut unwritten = Unwritten::default();
+    let mut closing = Closing {
+        state,
+        settings,
+        zone: &catalogue.registry().county.zone,
+        at: ready,
+        seq: cursor.map_or(0, |cursor| cursor.seq),
+        unwritten: Unwritten::default(),
+    };
     for (device, body) in state.alarm_memories()? {
         if let Some(place) = catalogue.device_index(&device) {
             engine.restore_device(place, &body)?;
@@ -52,74 +59,81 @@ pub(super) fn restore(
         })?;
         match places.get(rule.as_str()) {
             Some(place) => engine.restore_rule(*place, stored),
-            None => close(state, &rule, stored, &mut seq, ready, settings, &mut unwritten)?,
+            None => closing.close(&rule, stored)?,
         }
     }
     if let Some(cursor) = cursor {
-        engine.restored(cursor.now, seq, ready);
+        engine.restored(cursor.now, closing.seq, ready);
     }
     let lsn = cursor.map_or(Lsn::ZERO, |cursor| cursor.lsn);
     Ok(Restored {
         engine,
         lsn,
         ready,
-        unwritten,
+        unwritten: closing.unwritten,
     })
 }
 
-/// The rule is gone: its alarm is closed with a row in the log and one notice, never silently.
-fn close(
-    state: &State,
-    rule: &str,
-    stored: RuleState,
-    seq: &mut u64,
+/// Where the closing of alarms goes, and how it is told.
+struct Closing<'a> {
+    state: &'a State,
+    settings: &'a AlarmSettings,
+    zone: &'a str,
     at: Timestamp,
-    settings: &AlarmSettings,
-    unwritten: &mut Unwritten,
-) -> Result<(), AlarmError> {
-    // Its state stays, closed: a rule of that name that comes back goes on with the next occurrence, so that no key of a
-    // notice is ever used twice.
-    if !stored.alarm.is_open() {
-        return Ok(());
+    seq: u64,
+    unwritten: Unwritten,
+}
+
+impl Closing<'_> {
+    /// The rule is gone: its alarm is closed with a row in the log and one notice, never silently. Its state stays, closed: a
+    /// rule of that name that comes back goes on with the next occurrence, so that no key of a notice is used twice.
+    fn close(&mut self, rule: &str, stored: RuleState) -> Result<(), AlarmError> {
+        if !stored.alarm.is_open() {
+            return Ok(());
+        }
+        self.seq += 1;
+        let (seq, at) = (self.seq, self.at);
+        let after = RuleState {
+            alarm: AlarmState::Normal,
+            seq,
+            returned_at: Some(at),
+            pending: None,
+            ..stored
+        };
+        let body = after.body().map_err(|error| DamagedState {
+            of: rule.to_owned(),
+            what: error.to_string(),
+        })?;
+        self.unwritten.rules.insert(rule.into(), Some(body));
+        let transition = Transition {
+            seq,
+            at,
+            event: EventKind::Closed,
+            rule: u32::MAX,
+            occurrence: after.occurrence,
+            since: after.since,
+            value: after.value,
+            quality: after.quality,
+            state: AlarmState::Normal,
+            tags: Tags::NONE,
+            page: true,
+            after,
+        };
+        self.unwritten.log.push(super::commit::log_row(rule, &transition));
+        if let Some(body) = self.state.alarm_occurrence(rule, transition.occurrence)? {
+            let mut alarm = read_view(&body)?;
+            alarm.state = AlarmState::Normal;
+            alarm.returned_at = Some(at);
+            alarm.seq = seq;
+            self.unwritten.occurrences.extend(occurrence_row(&alarm, at));
+            let news = News {
+                alarm: &alarm,
+                transition: &transition,
+                made_at: at,
+                zone: self.zone,
+            };
+            self.unwritten.notices.extend(notices(self.settings, &news));
+        }
+        Ok(())
     }
-    *seq += 1;
-    let (occurrence, since) = (stored.occurrence, stored.since);
-    let after = RuleState {
-        alarm: AlarmState::Normal,
-        seq: *seq,
-        returned_at: Some(at),
-        pending: None,
-        ..stored
-    };
-    let body = after.body().map_err(|error| DamagedState {
-        of: rule.to_owned(),
-        what: error.to_string(),
-    })?;
-    unwritten.rules.insert(rule.into(), Some(body));
-    let transition = Transition {
-        seq: *seq,
-        at,
-        event: EventKind::Closed,
-        rule: u32::MAX,
-        occurrence,
-        since,
-        value: after.value,
-        quality: after.quality,
-        state: AlarmState::Normal,
-        tags: Tags::NONE,
-        page: true,
-        after,
-    };
-    unwritten.log.push(super::commit::log_row(rule, &transition));
-    if let Some(body) = state.alarm_occurrence(rule, occurrence)? {
-        let mut view = read_view(&body)?;
-        view.state = AlarmState::Normal;
-        view.returned_at = Some(at);
-        view.seq = *seq;
-        unwritten.occurrences.extend(occurrence_row(&view, at));
-        unwritten
-            .notices
-            .extend(notices(settings, &view, EventKind::Closed, &transition, at));
-    }
-    Ok(())
 }
