@@ -6,6 +6,7 @@
 //!
 //! Start with [`Engine::sample`], then `evaluate.rs` (the newest sample) and `late.rs` (the others).
 
+mod acknowledge;
 mod device;
 mod evaluate;
 mod history;
@@ -16,6 +17,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timers;
+mod wire;
 
 use std::sync::Arc;
 
@@ -24,9 +26,10 @@ use telemetry::time::Span;
 use telemetry::{Bad, Catalogue, Point, Quality, SeriesId, Timestamp, Uncertain};
 
 use crate::lifecycle::{self, AlarmEvent};
-use crate::rules::{Condition, Daylight, Rule};
+use crate::rules::{Daylight, Rule};
 use crate::settings::AlarmSettings;
 
+pub use acknowledge::Refusal;
 pub use memory::Seen;
 pub use persist::{DamagedState, StoredDevice, StoredRule};
 pub use state::{Acknowledgement, EventKind, RuleState, Side, Tag, Tags, Transition};
@@ -56,17 +59,6 @@ impl From<&AlarmSettings> for Spans {
             grace: settings.grace,
         }
     }
-}
-
-/// Why an acknowledgement was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The rule never raised that occurrence.
-    Unknown,
-    /// A newer occurrence has taken its place.
-    Superseded,
-    /// It is acknowledged already, or over.
-    NotOwed,
 }
 
 /// The engine: every rule with its state. One owner; see the module.
@@ -141,73 +133,6 @@ impl Engine {
             engine.touch_device(device);
         }
         engine
-    }
-
-    /// Leads each series to its rules, and arms every silence rule.
-    fn wire(&mut self) {
-        for place in 0..self.rules.len() {
-            let Some(rule) = self.rules.get(place) else {
-                continue;
-            };
-            let (device, series) = (rule.device, rule.series);
-            let condition = rule.condition.clone();
-            let number = u32::try_from(place).unwrap_or(NO_POINT);
-            if let Some(memory) = self.devices.get_mut(device) {
-                memory.rules.push(number);
-                if condition == Condition::Clock {
-                    memory.clock_rule = Some(number);
-                }
-            }
-            if let Some(series) = series {
-                let point = self.point_of(series, device);
-                if let Some(point) = self.points.get_mut(point) {
-                    if matches!(condition, Condition::Silence { .. }) {
-                        point.silence_rules.push(number);
-                    } else {
-                        point.rules.push(number);
-                    }
-                }
-            } else if matches!(condition, Condition::Silence { .. })
-                && let Some(memory) = self.devices.get_mut(device)
-            {
-                memory.silence_rules.push(number);
-            }
-        }
-        self.arm_all_silence();
-    }
-
-    /// Arms every silence rule.
-    fn arm_all_silence(&mut self) {
-        self.timers.forget_silence();
-        for place in 0..self.rules.len() {
-            let Ok(number) = u32::try_from(place) else { return };
-            if matches!(
-                self.rule(number).map(|rule| &rule.condition),
-                Some(Condition::Silence { .. })
-            ) {
-                self.arm_silence(number, self.silence_due(number));
-            }
-        }
-    }
-
-    fn point_of(&mut self, series: SeriesId, device: usize) -> usize {
-        let Ok(number) = usize::try_from(series.0) else {
-            return usize::MAX;
-        };
-        if number >= self.by_series.len() {
-            self.by_series.resize(number + 1, NO_POINT);
-        }
-        let Some(slot) = self.by_series.get_mut(number) else {
-            return usize::MAX;
-        };
-        if *slot == NO_POINT {
-            *slot = u32::try_from(self.points.len()).unwrap_or(NO_POINT);
-            if let Some(memory) = self.devices.get_mut(device) {
-                memory.points.push(*slot);
-            }
-            self.points.push(PointMemory::new(series, device));
-        }
-        usize::try_from(*slot).unwrap_or(usize::MAX)
     }
 
     /// Every rule.
@@ -366,37 +291,6 @@ impl Engine {
             quality,
             late,
         }
-    }
-
-    /// A person acknowledges an occurrence, at `at`.
-    ///
-    /// # Errors
-    /// [`Refusal`]; nothing has changed then.
-    pub fn acknowledge(
-        &mut self,
-        rule: usize,
-        occurrence: u32,
-        acknowledgement: Acknowledgement,
-        out: &mut Vec<Transition>,
-    ) -> Result<(), Refusal> {
-        let state = self.states.get(rule).ok_or(Refusal::Unknown)?;
-        if occurrence == 0 || occurrence > state.occurrence {
-            return Err(Refusal::Unknown);
-        }
-        if occurrence < state.occurrence {
-            return Err(Refusal::Superseded);
-        }
-        if !state.alarm.wants_acknowledgement() {
-            return Err(Refusal::NotOwed);
-        }
-        let number = u32::try_from(rule).map_err(|_| Refusal::Unknown)?;
-        let at = acknowledgement.at.max(self.now);
-        self.step(number, AlarmEvent::Acknowledge);
-        if let Some(state) = self.states.get_mut(rule) {
-            state.acknowledged = Some(acknowledgement);
-        }
-        self.emit(number, at, EventKind::Acknowledged, Tags::NONE, false, out);
-        Ok(())
     }
 
     /// Takes the life cycle one step on; whether anything changed.

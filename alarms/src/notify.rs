@@ -169,16 +169,19 @@ impl Notifier {
 
 /// Writes into the program's log how an attempt ended.
 fn say(done: &Notice, outcome: &Outcome) {
-    let Notice { key, attempts, .. } = done;
-    let (Outcome::Failed(why) | Outcome::Hopeless(why)) = outcome else {
-        tracing::debug!(%key, attempts, "notice delivered");
-        return;
-    };
-    if done.fate == Fate::GaveUp {
-        tracing::error!(%key, attempts, why, "notice given up");
-    } else {
-        tracing::warn!(%key, attempts, why, "notice not delivered, will be sent again");
+    match outcome {
+        Outcome::Delivered => tracing::debug!(key = %done.key, attempts = done.attempts, "notice delivered"),
+        Outcome::Failed(why) | Outcome::Hopeless(why) if done.fate == Fate::GaveUp => say_given_up(done, why),
+        Outcome::Failed(why) | Outcome::Hopeless(why) => say_again(done, why),
     }
+}
+
+fn say_given_up(done: &Notice, why: &str) {
+    tracing::error!(key = %done.key, attempts = done.attempts, why, "notice given up");
+}
+
+fn say_again(done: &Notice, why: &str) {
+    tracing::warn!(key = %done.key, attempts = done.attempts, why, "notice not delivered, will be sent again");
 }
 
 /// What becomes of a notice after an attempt that ended so, at `now`: pure.

@@ -8,6 +8,8 @@
 //! every step. A crash meanwhile loses acknowledgements made since, nothing else: the batches come again.
 
 mod commit;
+mod list;
+mod outbox;
 mod restore;
 #[cfg(test)]
 mod tests;
@@ -16,20 +18,19 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
-use store::state::alarms::{LogRow, Notice};
+use store::state::alarms::Notice;
 use store::state::{State, StateError};
-use telemetry::profile::Priority;
 use telemetry::time::Span;
 use telemetry::{Batch, Catalogue, Clock, Lsn, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
 use crate::engine::{Acknowledgement, DamagedState, Engine, Refusal, Transition};
-use crate::lifecycle::AlarmState;
 use crate::rules::Daylight;
 use crate::settings::{AlarmSettings, SettingsError};
-use crate::view::{AlarmChange, AlarmView, LogView, parse_id};
+use crate::view::{AlarmChange, AlarmView, parse_id};
 use commit::Unwritten;
+pub use list::{AlarmCounts, AlarmFilter};
+use list::{bounded, read_view};
 
 /// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
 pub const CHANGES_BEHIND_MAX: usize = 1024;
@@ -80,46 +81,6 @@ pub enum AlarmError {
         /// What is allowed.
         allowed: &'static str,
     },
-}
-
-/// Which alarms are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AlarmFilter {
-    /// Only those that somebody has still to do with.
-    pub open_only: bool,
-    /// Only of this site.
-    pub site: Option<String>,
-    /// Only of this device.
-    pub device: Option<String>,
-    /// Only those raised before the one with this [`AlarmView::raised_seq`]: the next page.
-    pub before: Option<u64>,
-    /// Most alarms in the answer; 0 and what exceeds [`ROWS_PER_ANSWER_MAX`] mean that bound.
-    pub limit: usize,
-}
-
-/// How many alarms there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct AlarmCounts {
-    /// Active, nobody knows.
-    pub unacknowledged: u64,
-    /// Active, somebody knows.
-    pub acknowledged: u64,
-    /// Over, nobody acknowledged.
-    pub returned_unacknowledged: u64,
-    /// Open of priority critical.
-    pub critical: u64,
-    /// Open of priority high.
-    pub high: u64,
-    /// Open of priority medium.
-    pub medium: u64,
-    /// Open of priority low.
-    pub low: u64,
-    /// Open under a silent device.
-    pub stale: u64,
-    /// Transitions that are not on disk because it failed.
-    pub not_durable: u64,
-    /// Log rows lost because the disk failed for too long.
-    pub log_dropped: u64,
 }
 
 /// The alarms of the county. Share it behind an `Arc`; its calls block for one commit at most.
@@ -320,96 +281,10 @@ impl AlarmService {
         self.view(&inner.engine, place).ok_or_else(unknown)
     }
 
-    /// Alarms, the newest first.
-    ///
-    /// # Errors
-    /// [`AlarmError::State`] when the disk fails (never for open ones).
-    pub fn list(&self, filter: &AlarmFilter) -> Result<Vec<AlarmView>, AlarmError> {
-        let limit = bounded(filter.limit);
-        let before = filter.before.unwrap_or(u64::MAX);
-        let (site, device) = (filter.site.as_deref(), filter.device.as_deref());
-        if filter.open_only {
-            let inner = self.lock();
-            let mut views: Vec<AlarmView> = inner
-                .open
-                .iter()
-                .filter_map(|place| self.view(&inner.engine, *place))
-                .filter(|view| site.is_none_or(|site| view.site == site))
-                .filter(|view| device.is_none_or(|device| view.device == device))
-                .filter(|view| view.raised_seq < before)
-                .collect();
-            views.sort_by_key(|view| std::cmp::Reverse(view.raised_seq));
-            views.truncate(limit);
-            return Ok(views);
-        }
-        let bodies = self.state.alarm_occurrences(before, limit, site, device)?;
-        bodies.iter().map(|body| read_view(body)).collect()
-    }
-
-    /// One alarm, whether open or over.
-    ///
-    /// # Errors
-    /// [`AlarmError::Unknown`] when there is none; [`AlarmError::State`] when the disk fails.
-    pub fn get(&self, id: &str) -> Result<AlarmView, AlarmError> {
-        let unknown = || AlarmError::Unknown { id: id.to_owned() };
-        let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
-        if let Some(place) = self.by_rule.get(rule.as_str())
-            && let Some(view) = self.view(&self.lock().engine, *place)
-            && view.occurrence == occurrence
-        {
-            return Ok(view);
-        }
-        let body = self
-            .state
-            .alarm_occurrence(&rule, occurrence)?
-            .ok_or_else(unknown)?;
-        read_view(&body)
-    }
-
-    /// The log, the newest first: at most `limit` rows with a number below `before`.
-    ///
-    /// # Errors
-    /// [`AlarmError::State`] when the disk fails.
-    pub fn log(&self, before: Option<u64>, limit: usize) -> Result<Vec<LogView>, AlarmError> {
-        let rows = self.state.alarm_log(before.unwrap_or(u64::MAX), bounded(limit))?;
-        rows.into_iter().map(log_view).collect()
-    }
-
     /// Every change from now on. A receiver that lags behind by more than [`CHANGES_BEHIND_MAX`] is told and reads the list again.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<AlarmChange>> {
         self.changes.subscribe()
-    }
-
-    /// How many alarms are open.
-    #[must_use]
-    pub fn counts(&self) -> AlarmCounts {
-        let inner = self.lock();
-        let mut counts = AlarmCounts {
-            not_durable: inner.unwritten.log_rows(),
-            log_dropped: inner.unwritten.dropped,
-            ..AlarmCounts::default()
-        };
-        for place in &inner.open {
-            let (Some(rule), Some(state)) = (inner.engine.rules().get(*place), inner.engine.state(*place))
-            else {
-                continue;
-            };
-            *match rule.priority {
-                Priority::Critical => &mut counts.critical,
-                Priority::High => &mut counts.high,
-                Priority::Medium => &mut counts.medium,
-                Priority::Low => &mut counts.low,
-            } += 1;
-            counts.stale += u64::from(state.stale);
-            match state.alarm {
-                AlarmState::Unacknowledged => counts.unacknowledged += 1,
-                AlarmState::Acknowledged => counts.acknowledged += 1,
-                AlarmState::ReturnedUnacknowledged => counts.returned_unacknowledged += 1,
-                AlarmState::Normal => {}
-            }
-        }
-        counts
     }
 
     /// Whether a device, by its place in the catalogue, counts as silent: what it said last is stale.
@@ -467,14 +342,6 @@ fn feed(engine: &mut Engine, batch: &Batch, out: &mut Vec<Transition>) {
     }
 }
 
-fn bounded(limit: usize) -> usize {
-    if limit == 0 {
-        ROWS_PER_ANSWER_MAX
-    } else {
-        limit.min(ROWS_PER_ANSWER_MAX)
-    }
-}
-
 fn check_lengths(by: &str, remark: &str) -> Result<(), AlarmError> {
     let length = by.chars().count();
     if by.trim().is_empty() || length > 100 {
@@ -493,97 +360,4 @@ fn check_lengths(by: &str, remark: &str) -> Result<(), AlarmError> {
         });
     }
     Ok(())
-}
-
-fn read_view(body: &str) -> Result<AlarmView, AlarmError> {
-    serde_json::from_str(body).map_err(|error| {
-        AlarmError::State(StateError::Damaged {
-            table: "alarm_occurrence",
-            what: error.to_string(),
-        })
-    })
-}
-
-fn log_view(row: LogRow) -> Result<LogView, AlarmError> {
-    let detail = serde_json::from_str(&row.body).map_err(|error| StateError::Damaged {
-        table: "alarm_log",
-        what: error.to_string(),
-    })?;
-    Ok(LogView {
-        seq: row.seq,
-        at: row.at,
-        event: row.event.into(),
-        rule: row.rule.into(),
-        occurrence: row.occurrence,
-        by: row.by.map(Into::into),
-        remark: row.remark.map(Into::into),
-        detail,
-    })
-}
-
-/// What the sender of notices needs.
-impl AlarmService {
-    /// Comes back when a notice was made.
-    pub async fn outbox_changed(&self) {
-        self.outbox.notified().await;
-    }
-
-    /// Notices due at `now`, life-safety first: those on disk, and those that the failing disk could not take.
-    #[must_use]
-    pub fn notices_due(&self, now: Timestamp, limit: usize) -> Vec<Notice> {
-        let mut due: Vec<Notice> = self
-            .lock()
-            .volatile
-            .iter()
-            .filter(|notice| notice.next_at <= now)
-            .cloned()
-            .collect();
-        match self.state.notices_due(now, limit) {
-            Ok(more) => due.extend(more),
-            Err(error) => tracing::error!(%error, "the outbox cannot be read"),
-        }
-        due.sort_by_key(|notice| (!notice.life_safety, notice.next_at, notice.seq));
-        due.truncate(limit);
-        due
-    }
-
-    /// When the next notice is due.
-    #[must_use]
-    pub fn next_notice_at(&self) -> Option<Timestamp> {
-        let volatile = self.lock().volatile.iter().map(|notice| notice.next_at).min();
-        let stored = self.state.next_notice_at().ok().flatten();
-        volatile.into_iter().chain(stored).min()
-    }
-
-    /// Writes down how an attempt ended. Where the disk fails, the notice is sent again later with the same key.
-    pub fn record_notice(&self, notice: &Notice) {
-        let mut inner = self.lock();
-        let done = notice.fate != store::state::alarms::Fate::Waiting;
-        for known in inner
-            .unwritten
-            .notices
-            .iter_mut()
-            .filter(|known| known.key == notice.key)
-        {
-            known.clone_from(notice);
-        }
-        for known in inner.volatile.iter_mut().filter(|known| known.key == notice.key) {
-            known.clone_from(notice);
-        }
-        if done {
-            inner.volatile.retain(|known| known.key != notice.key);
-        }
-        drop(inner);
-        if let Err(error) = self.state.record_notice(notice) {
-            tracing::error!(%error, key = %notice.key, "the fate of a notice is not on disk");
-        }
-    }
-
-    /// The newest notices, whatever became of them.
-    ///
-    /// # Errors
-    /// [`AlarmError::State`] when the disk fails.
-    pub fn notices(&self, limit: usize) -> Result<Vec<Notice>, AlarmError> {
-        Ok(self.state.notices(bounded(limit))?)
-    }
 }

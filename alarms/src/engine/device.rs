@@ -272,6 +272,7 @@ impl Engine {
                 frozen: false,
                 waits: false,
                 late: false,
+                cites: None,
             };
             self.begin(rule, off, out);
         }

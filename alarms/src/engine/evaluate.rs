@@ -54,6 +54,7 @@ impl Engine {
                     frozen: false,
                     waits: false,
                     late: seen.late,
+                    cites: None,
                 };
                 if delay > 0 {
                     self.begin(rule, begun, out);
@@ -93,6 +94,7 @@ impl Engine {
                     frozen: false,
                     waits: false,
                     late: false,
+                    cites: Some(seen.value),
                 });
                 if seen.time.millis_since(pending.start) >= delay {
                     self.set_value(rule, seen);
@@ -200,7 +202,7 @@ impl Engine {
                 self.touch_rule(rule);
             }
             Side::Off => {
-                self.note_newest(rule);
+                self.note_end(rule, pending);
                 self.clear(rule, pending.start, at, Tags::NONE, out);
             }
         }
@@ -214,7 +216,7 @@ impl Engine {
     }
 
     /// The newest value that clears without doubt is what an end by the clock cites.
-    fn note_newest(&mut self, rule: u32) {
+    fn note_end(&mut self, rule: u32, pending: Pending) {
         let Some(found) = self.rule(rule) else { return };
         let window = found
             .series
@@ -222,8 +224,13 @@ impl Engine {
             .map_or(&[][..], |point| &point.window);
         let clears =
             |seen: &&Seen| found.condition.judge(seen.value, seen.quality) == Verdict::Clears { good: true };
-        if let Some(seen) = window.iter().rev().find(clears).copied() {
-            self.set_value(rule, seen);
+        let newest = window.iter().rev().find(clears).map(|seen| seen.value);
+        let Some(cited) = newest.or(pending.cites) else {
+            return;
+        };
+        if let Some(state) = self.state_mut(rule) {
+            state.value = Some(cited);
+            state.quality = telemetry::Quality::Good;
         }
     }
 

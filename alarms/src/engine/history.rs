@@ -118,6 +118,7 @@ impl Engine {
             frozen: false,
             waits: true,
             late: true,
+            cites: None,
         });
         self.touch_rule(rule);
     }

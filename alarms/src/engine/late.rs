@@ -169,6 +169,7 @@ impl Engine {
                     frozen: false,
                     waits: false,
                     late,
+                    cites: None,
                 },
                 out,
             );
@@ -211,6 +212,7 @@ impl Engine {
                 frozen: false,
                 waits: deadline <= at,
                 late: false,
+                cites: Some(run.first.value),
             };
             self.begin(rule, pending, out);
         }

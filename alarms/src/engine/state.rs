@@ -185,6 +185,8 @@ pub(crate) struct Pending {
     pub(crate) waits: bool,
     /// Whether the run was begun by a late sample.
     pub(crate) late: bool,
+    /// The good value that began a run towards clearing: what the end cites when the short memory has forgotten it.
+    pub(crate) cites: Option<f64>,
 }
 
 /// Everything about a rule that must outlive a restart.

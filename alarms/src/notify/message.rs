@@ -24,7 +24,11 @@ impl News<'_> {
         let zone = jiff::tz::TimeZone::get(self.zone).unwrap_or(jiff::tz::TimeZone::UTC);
         jiff::Timestamp::from_millisecond(at.millis()).map_or_else(
             |_| at.to_rfc3339(),
-            |at| at.to_zoned_datetime(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            |at| {
+                at.to_zoned_datetime(zone)
+                    .strftime("%Y-%m-%dT%H:%M:%S%:z")
+                    .to_string()
+            },
         )
     }
 
