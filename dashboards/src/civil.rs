@@ -38,6 +38,20 @@ impl Civil {
         self.print(at, "%Y-%m-%d %H:%M")
     }
 
+    /// Month, day and time; midnight is written as the day alone.
+    #[must_use]
+    pub fn short(&self, at: Timestamp) -> String {
+        self.print(at, "%m-%d %H:%M")
+            .trim_end_matches(" 00:00")
+            .to_owned()
+    }
+
+    /// Time of day to the second, e.g. `20:00:05`.
+    #[must_use]
+    pub fn clock(&self, at: Timestamp) -> String {
+        self.print(at, "%H:%M:%S")
+    }
+
     /// Date and time to the second, e.g. `2026-11-23 20:00:05`.
     #[must_use]
     pub fn second(&self, at: Timestamp) -> String {

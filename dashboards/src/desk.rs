@@ -13,8 +13,12 @@ use crate::live::condition::Tier;
 use crate::problem::Problem;
 use crate::web::App;
 
-/// How often the headlines are computed anew, in real time.
-pub(crate) const HEADLINES_EVERY: Duration = Duration::from_secs(30);
+/// The shortest real time between two computations of the headlines, …
+pub(crate) const HEADLINES_EVERY: Duration = Duration::from_secs(10);
+/// … which grows with the time that they take, so that they use a twentieth of one thread at most, …
+pub(crate) const HEADLINES_SHARE: u32 = 20;
+/// … up to this.
+pub(crate) const HEADLINES_AT_LEAST: Duration = Duration::from_secs(300);
 /// How often the colours of the gas sites are.
 pub(crate) const COLOURS_EVERY: Duration = Duration::from_secs(5);
 /// For how long a figure that was asked for with its own period is good.

@@ -19,6 +19,7 @@ pub mod limits;
 mod listener;
 pub mod live;
 pub mod map;
+mod names;
 mod pages;
 mod params;
 pub mod problem;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::api::sites::SiteView;
 use crate::book::{Change, Moment, Wanted};
-use crate::desk::{COLOURS_EVERY, GAS, HEADLINES_EVERY};
+use crate::desk::{COLOURS_EVERY, GAS, HEADLINES_AT_LEAST, HEADLINES_EVERY, HEADLINES_SHARE};
 use crate::limits;
 use crate::live::board::Counts;
 use crate::live::feed::Passed;
@@ -158,9 +158,10 @@ async fn forward(app: Arc<App>) {
 /// Computes the headlines again and again; the colours of the gas sites more often, and at once when a gas
 /// alarm changes.
 async fn compute(app: Arc<App>) {
-    let mut all: Option<Instant> = None;
+    let mut due = Instant::now();
     loop {
-        let everything = all.is_none_or(|last| last.elapsed() >= HEADLINES_EVERY);
+        let began = Instant::now();
+        let everything = began >= due;
         let names = Figures::names();
         for name in names.into_iter().filter(|name| everything || *name == GAS) {
             if app.cancel.is_cancelled() {
@@ -175,11 +176,11 @@ async fn compute(app: Arc<App>) {
             }
         }
         if everything {
-            all = Some(Instant::now());
-            app.bus.send(
-                "figures",
-                &serde_json::json!({ "computed_at": Moment::from(app.web.clock.now()) }),
-            );
+            let pause = began.elapsed().saturating_mul(HEADLINES_SHARE);
+            due = Instant::now() + pause.clamp(HEADLINES_EVERY, HEADLINES_AT_LEAST);
+            let now = Moment::from(app.web.clock.now());
+            app.bus
+                .send("figures", &serde_json::json!({ "computed_at": now }));
         }
         tokio::select! {
             () = app.cancel.cancelled() => return,

@@ -223,6 +223,7 @@ texts! {
     more_devices: "台设备，请从下方选择", "devices: choose one below";
     lamp_lit: "亮", "lit";
     lamp_dark: "灭", "dark";
+    in_alarm: "报警", "in alarm";
     lamps: "路灯", "lamps";
     lamp_note: "白天断电的路灯无数据属正常", "lamps without power by day send nothing";
     payload: "报文", "Payload";

@@ -28,7 +28,7 @@ const DOUBT: RGBColor = RGBColor(0xb0, 0x6a, 0x00);
 const TEXT_PX: u32 = 15;
 const LABEL_LEFT_PX: u32 = 58;
 const LABEL_BOTTOM_PX: u32 = 26;
-const TOP_PX: i32 = 22;
+const TOP_PX: i32 = 28;
 
 type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 

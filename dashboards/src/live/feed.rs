@@ -76,10 +76,12 @@ impl LiveFeed {
             let Some(owner) = self.catalogue.owner(point.series) else {
                 continue;
             };
-            let slot = devices
-                .get_mut(owner.device)
-                .and_then(|device| device.latest.get_mut(owner.signal));
-            if let Some(slot) = slot
+            let Some(device) = devices.get_mut(owner.device) else {
+                continue;
+            };
+            // Back-filled readings tell how the device was then: it is as fresh as its newest reading.
+            device.heard = device.heard.max(Some(point.sample.time.min(point.arrived)));
+            if let Some(slot) = device.latest.get_mut(owner.signal)
                 && slot.is_none_or(|old| old.time <= point.sample.time)
             {
                 *slot = Some(point.sample);
@@ -113,7 +115,8 @@ impl LiveFeed {
         Ok(())
     }
 
-    /// When each device was last heard, by place in [`Catalogue::devices`].
+    /// When each device was last heard (its last live message, or its newest reading where that came as
+    /// back-fill), by place in [`Catalogue::devices`].
     #[must_use]
     pub fn heard(&self) -> Vec<Option<Timestamp>> {
         let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,6 +193,26 @@ mod tests {
         assert_eq!(heard, Some(Timestamp::from_millis(9000)));
         assert_eq!(latest[signal], Some(sample(2000, 2.0)));
         assert_eq!(feed.passed().points, 2);
+    }
+
+    #[test]
+    fn back_fill_makes_a_device_as_fresh_as_its_newest_reading_and_no_fresher() {
+        // Given a batch of history alone, which counts nobody as heard,
+        let catalogue = testkit::catalogue();
+        let feed = LiveFeed::new(Arc::clone(&catalogue));
+        let point = Point {
+            series: catalogue.series_id("cv-1", "tilt").unwrap(),
+            sample: sample(3000, 0.5),
+            arrived: Timestamp::from_millis(9000),
+            backfill: true,
+        };
+        feed.observe(&Batch {
+            points: vec![point],
+            ..Batch::default()
+        });
+        // then the cover was last known then, not when the message came.
+        let place = catalogue.device_index("cv-1").unwrap();
+        assert_eq!(feed.device(place).0, Some(Timestamp::from_millis(3000)));
     }
 
     #[test]

@@ -27,6 +27,13 @@ pub(super) const LAMPS: [&str; 4] = ["#b4bbc3", "#3d5a80", "#e0a100", "#c62828"]
 /// Above so many sites only those in trouble are reached by the tabulator key; the list page has all.
 const TAB_STOPS_MAX: usize = 300;
 const LABEL_PX: f64 = 12.0;
+/// What margins and degrees take of the width and of the height, in px.
+const LABELS_X: u32 = 64;
+const LABELS_Y: u32 = 38;
+/// On a narrower map the symbols are smaller.
+const SMALL_BELOW_PX: u32 = 500;
+const RATIO_LEAST: f64 = 0.45;
+const RATIO_GREATEST: f64 = 0.72;
 
 const GRID: RGBColor = RGBColor(0xe1, 0xe5, 0xea);
 const FRAME: RGBColor = RGBColor(0x9a, 0xa3, 0xad);
@@ -38,8 +45,8 @@ const INK: RGBColor = RGBColor(0x5b, 0x66, 0x70);
 /// [`MapError`] when plotters cannot draw.
 pub fn svg(of: &MapOf<'_>) -> Result<String, MapError> {
     font::register();
-    let extent = Extent::of(of);
-    let plot_height = extent.height_for(of.width);
+    let mut extent = Extent::of(of);
+    let plot_height = extent.fit(of.width);
     let lamps = lamps(of);
     let (legend, legend_height) = legend::draw(
         of,
@@ -122,18 +129,26 @@ impl Extent {
         }
     }
 
-    /// Height in px at which a kilometre is as long north as east, within 0.45 to 1.1 widths.
-    fn height_for(self, width: u32) -> u32 {
-        let middle = f64::midpoint(self.south, self.north).to_radians().cos().max(0.05);
-        let ratio = (self.north - self.south) / ((self.east - self.west) * middle);
-        let height = f64::from(width) * ratio.clamp(0.45, 1.1);
+    /// Height in px of the drawing at which a kilometre is as long north as east. Between
+    /// [`RATIO_LEAST`] and [`RATIO_GREATEST`] of the width; beyond, more is shown east and west, or north and
+    /// south, so that the scale stays true.
+    fn fit(&mut self, width: u32) -> u32 {
+        let plot = f64::from(width.saturating_sub(LABELS_X)).max(1.0);
+        let shrink = f64::midpoint(self.south, self.north).to_radians().cos().max(0.05);
+        let (wide, high) = ((self.east - self.west) * shrink, self.north - self.south);
+        let ratio = (high / wide).clamp(RATIO_LEAST, RATIO_GREATEST);
+        let (more_wide, more_high) = ((high / ratio - wide).max(0.0), (wide * ratio - high).max(0.0));
+        self.west -= more_wide / shrink / 2.0;
+        self.east += more_wide / shrink / 2.0;
+        self.south -= more_high / 2.0;
+        self.north += more_high / 2.0;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the ratio is clamped and the width at most 1200"
         )]
-        let height = height.round() as u32;
-        height
+        let height = (plot * ratio).round() as u32;
+        height + LABELS_Y
     }
 }
 
@@ -274,9 +289,14 @@ fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
         let quiet = many && symbol::rank(condition) < 2;
         let _written = write!(
             out,
-            "<a href=\"/sites/{id}?lang={lang}\"{tab}><g class=\"site {code}\" transform=\"translate({x} {y})\">\
+            "<a href=\"/sites/{id}?lang={lang}\"{tab}><g class=\"site {code}\" transform=\"translate({x} {y}){small}\">\
              <title>{title}</title><path d=\"{shape}\" fill=\"{fill}\" stroke=\"#ffffff\"/>",
             id = site.id,
+            small = if of.width < SMALL_BELOW_PX {
+                " scale(0.7)"
+            } else {
+                ""
+            },
             lang = of.lang.code(),
             tab = if quiet { " tabindex=\"-1\"" } else { "" },
             code = condition.code(),
@@ -286,7 +306,11 @@ fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
         );
         let letter = symbol::letter(condition, of.lang);
         if !letter.is_empty() {
-            let size = if site.kind == SiteKind::LpgDepot { 12 } else { 9 };
+            let size = match site.kind {
+                SiteKind::LpgDepot => 12,
+                SiteKind::ManholeCover => 7,
+                _ => 9,
+            };
             let _written = write!(
                 out,
                 "<text y=\"{}\" text-anchor=\"middle\" font-size=\"{size}\" fill=\"{}\">{letter}</text>",

@@ -56,7 +56,7 @@ pub(super) fn draw(of: &MapOf<'_>, y: i32, has_lamps: bool) -> (String, i32) {
         for (class, words) in
             super::draw::LAMPS
                 .iter()
-                .zip([texts.no_data, texts.lamp_dark, texts.lamp_lit, texts.alarms])
+                .zip([texts.no_data, texts.lamp_dark, texts.lamp_lit, texts.in_alarm])
         {
             let dot = format!("<circle r=\"3\" fill=\"{class}\"/>");
             flow.put(&dot, 4, &format!("{} {words}", texts.lamps));

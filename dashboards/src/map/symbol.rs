@@ -13,7 +13,7 @@ pub const fn outline(kind: SiteKind) -> &'static str {
         SiteKind::LpgDepot => "M0-11L11 0L0 11L-11 0Z",
         SiteKind::LpgDeliveryPoint => "M0-7L7 0L0 7L-7 0Z",
         SiteKind::SewageStation => "M-6.5-6.5H6.5V6.5H-6.5Z",
-        SiteKind::ManholeCover => "M-4.5 0A4.5 4.5 0 1 1 4.5 0A4.5 4.5 0 1 1 -4.5 0Z",
+        SiteKind::ManholeCover => "M-5 0A5 5 0 1 1 5 0A5 5 0 1 1 -5 0Z",
         SiteKind::LightingLoop => "M0-7.5L7 5.5H-7Z",
         SiteKind::Bridge => "M-9-4H9V4H-9Z",
         SiteKind::DustStation => "M-3.5-6.5H3.5L7 0L3.5 6.5H-3.5L-7 0Z",

@@ -66,11 +66,12 @@ pub(crate) fn of(app: &App, figure: &Figure, lang: Lang) -> Card {
     } else {
         lines.extend(levels(figure, lang));
     }
-    lines.push(format!("{} {}", texts.unknown, unknown(figure)));
+    let mut doubt = format!("{} {}", texts.unknown, unknown(figure));
     if !figure.excluded.is_empty() {
-        lines.push(format!("{} {}", texts.excluded, figure.excluded.len()));
+        doubt = format!("{doubt} · {} {}", texts.excluded, figure.excluded.len());
     }
-    lines.push(period(app, figure));
+    lines.push(doubt);
+    lines.push(short_period(app, figure));
     Card {
         name: figure.name,
         title: title(figure.name, texts)
@@ -80,11 +81,7 @@ pub(crate) fn of(app: &App, figure: &Figure, lang: Lang) -> Card {
         unit: unit.to_owned(),
         colours,
         lines,
-        computed: format!(
-            "{} {}",
-            texts.computed_at,
-            app.civil.second(figure.computed_at.ms)
-        ),
+        computed: format!("{} {}", texts.computed_at, app.civil.clock(figure.computed_at.ms)),
     }
 }
 
@@ -184,6 +181,16 @@ pub(crate) fn unknown(figure: &Figure) -> String {
     }
 }
 
+/// The same without the year, and without the times of whole days.
+fn short_period(app: &App, figure: &Figure) -> String {
+    let (from, to) = (figure.from.ms, figure.to.ms);
+    if from == to {
+        app.civil.short(from)
+    } else {
+        format!("{} – {}", app.civil.short(from), app.civil.short(to))
+    }
+}
+
 /// From when to when; a snapshot has one time.
 pub(crate) fn period(app: &App, figure: &Figure) -> String {
     let (from, to) = (figure.from.ms, figure.to.ms);
@@ -208,10 +215,12 @@ pub(crate) fn amount(value: Option<f64>, ucum: &str) -> String {
 fn shown(value: f64, ucum: &str) -> String {
     let places = match ucum {
         "%" => 1,
+        _ if value.abs() < 1e-9 => 0,
         _ if ucum.contains('{') && (value - value.round()).abs() < 1e-9 => 0,
         _ if value.abs() >= 100.0 => 0,
         _ if value.abs() >= 10.0 => 1,
-        _ => 2,
+        _ if value.abs() >= 1.0 => 2,
+        _ => 3,
     };
     unit::number(value, places)
 }

@@ -35,13 +35,7 @@ pub(crate) fn row(
     let number =
         |value: Option<f64>, places| value.map_or("–".to_owned(), |value| unit::number(value, places));
     let hazard = part.hazard.as_ref();
-    let mut notes: Vec<String> = part.notes.iter().map(|note| lang.of(note).to_owned()).collect();
-    notes.extend(
-        hazard
-            .iter()
-            .flat_map(|unit| &unit.causes)
-            .map(|cause| lang.of(&cause.text).to_owned()),
-    );
+    let notes = part.notes.iter().map(|note| lang.of(note).to_owned()).collect();
     PartRow {
         site: part.site.to_string(),
         device: part.device.as_ref().map(ToString::to_string),

@@ -111,13 +111,15 @@ fn audit(app: &App, ask: &Ask, figure: &Figure) -> Result<FigurePage, Problem> {
         };
         (out.site.to_string(), name, lang.of(&out.reason).to_owned())
     });
+    // What a variant counts has no unit of its own: lamps here, lamp-minutes there.
+    let plain = |amount| card::amount(amount, "1");
     let variants = figure.variants.iter().map(|other| {
         let value = card::amount(other.value, other.unit);
         (
             lang.of(&other.title).to_owned(),
             value,
-            counted(other.numerator),
-            counted(other.denominator),
+            plain(other.numerator),
+            plain(other.denominator),
         )
     });
     let query = ask.params.address(

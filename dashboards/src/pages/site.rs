@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use telemetry::registry::{Attribute, Site};
+use telemetry::registry::Site;
 use telemetry::{DeviceEntry, Ledger, Timestamp};
 
 use super::alarm_item::open_list;
@@ -13,6 +13,7 @@ use crate::api::Shared;
 use crate::live::board::Snapshot;
 use crate::live::condition::{self, Condition};
 use crate::map::symbol;
+use crate::names;
 use crate::problem::Problem;
 use crate::text::{self, Lang, Texts};
 use crate::web::App;
@@ -182,13 +183,10 @@ fn facts(app: &App, site: &Site, lang: Lang) -> Vec<(String, String)> {
         (t.organisation.to_owned(), organisation.to_owned()),
         (t.position.to_owned(), position),
     ];
-    facts.extend(site.attributes.iter().map(|(name, value)| {
-        let value = match value {
-            Attribute::Flag(flag) => flag.to_string(),
-            Attribute::Number(number) => number.to_string(),
-            Attribute::Text(text) => text.to_string(),
-        };
-        (name.to_string(), value)
-    }));
+    facts.extend(
+        site.attributes
+            .iter()
+            .map(|(name, value)| names::attribute(name, value, lang)),
+    );
     facts
 }
