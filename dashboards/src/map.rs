@@ -6,6 +6,7 @@
 
 mod draw;
 mod legend;
+mod room;
 pub mod symbol;
 
 use std::collections::HashMap;

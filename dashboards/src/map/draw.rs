@@ -1,6 +1,5 @@
 //! Puts the map together.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use plotters::backend::SVGBackend;
@@ -9,10 +8,12 @@ use plotters::prelude::*;
 use telemetry::profile::Domain;
 use telemetry::registry::{Attribute, Position, Site, SiteKind};
 
+use super::room::Taken;
 use super::{MapOf, legend, symbol};
 use crate::chart::scale::Axis;
 use crate::font;
 use crate::live::board::SiteNow;
+use crate::live::condition::Condition;
 use crate::svg::escape;
 use crate::text;
 use crate::unit;
@@ -30,8 +31,9 @@ const LABEL_PX: f64 = 12.0;
 /// What margins and degrees take of the width and of the height, in px.
 const LABELS_X: u32 = 64;
 const LABELS_Y: u32 = 38;
-/// On a narrower map the symbols are smaller.
+/// On a narrower map, and on one with more sites, the symbols are smaller.
 const SMALL_BELOW_PX: u32 = 500;
+const CROWDED_ABOVE: usize = 1000;
 const RATIO_LEAST: f64 = 0.45;
 const RATIO_GREATEST: f64 = 0.72;
 
@@ -278,8 +280,10 @@ fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
         }
     }
     let mut labels = String::new();
+    // Names from priority low up; where it is crowded from high up.
+    let named_from = if sites.len() > CROWDED_ABOVE { 4 } else { 2 };
     for (site, now) in sites.iter().rev() {
-        if symbol::rank(now.condition) >= 2 {
+        if symbol::rank(now.condition) >= named_from {
             label(&mut labels, &mut taken, of, site, on.place(site.position));
         }
     }
@@ -292,11 +296,7 @@ fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
             "<a href=\"/sites/{id}?lang={lang}\"{tab}><g class=\"site {code}\" transform=\"translate({x} {y}){small}\">\
              <title>{title}</title><path d=\"{shape}\" fill=\"{fill}\" stroke=\"#ffffff\"/>",
             id = site.id,
-            small = if of.width < SMALL_BELOW_PX {
-                " scale(0.7)"
-            } else {
-                ""
-            },
+            small = scale(of, site.kind, condition),
             lang = of.lang.code(),
             tab = if quiet { " tabindex=\"-1\"" } else { "" },
             code = condition.code(),
@@ -323,6 +323,17 @@ fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
     out.push_str(&labels);
 }
 
+/// Makes a symbol smaller where there is little room: first the quiet ones, never those of gas sites.
+fn scale(of: &MapOf<'_>, kind: SiteKind, condition: Condition) -> &'static str {
+    let crowded = of.catalogue.sites().len() > CROWDED_ABOVE;
+    match (kind, symbol::rank(condition)) {
+        (SiteKind::LpgDepot, _) if of.width >= SMALL_BELOW_PX => "",
+        (_, 0) if crowded => " scale(0.45)",
+        _ if crowded || of.width < SMALL_BELOW_PX => " scale(0.7)",
+        _ => "",
+    }
+}
+
 /// What stands in the hover title: name, kind, condition, open alarms.
 fn title(of: &MapOf<'_>, site: &Site, now: &SiteNow) -> String {
     let lang = of.lang;
@@ -339,36 +350,6 @@ fn title(of: &MapOf<'_>, site: &Site, now: &SiteNow) -> String {
         let _written = write!(title, " · {}", lang.texts().some_silent);
     }
     title
-}
-
-/// Boxes of the map that hold a text or a depot, in cells, so that a new one is checked against few.
-#[derive(Default)]
-struct Taken(HashMap<(i32, i32), Vec<Rect>>);
-
-/// Left, upper, right and lower edge, in px.
-type Rect = (i32, i32, i32, i32);
-
-impl Taken {
-    const CELL: i32 = 64;
-
-    fn cells((x0, y0, x1, y1): Rect) -> impl Iterator<Item = (i32, i32)> {
-        let rows = y0.div_euclid(Self::CELL)..=y1.div_euclid(Self::CELL);
-        rows.flat_map(move |row| {
-            (x0.div_euclid(Self::CELL)..=x1.div_euclid(Self::CELL)).map(move |column| (column, row))
-        })
-    }
-
-    fn is_free(&self, place: Rect) -> bool {
-        let apart =
-            |other: &Rect| place.2 < other.0 || other.2 < place.0 || place.3 < other.1 || other.3 < place.1;
-        Self::cells(place).all(|cell| self.0.get(&cell).is_none_or(|boxes| boxes.iter().all(apart)))
-    }
-
-    fn put(&mut self, place: Rect) {
-        for cell in Self::cells(place) {
-            self.0.entry(cell).or_default().push(place);
-        }
-    }
 }
 
 /// Writes the name right or left of the symbol, where there is room; else leaves it to the hover title.
