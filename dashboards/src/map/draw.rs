@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use telemetry::profile::Domain;
 use telemetry::registry::{Attribute, Position, Site, SiteKind};
 
-use super::room::Taken;
+use super::room::{Place, Taken};
 use super::{MapOf, legend, symbol};
 use crate::chart::scale::Axis;
 use crate::font;
@@ -359,7 +359,7 @@ fn label(out: &mut String, taken: &mut Taken, of: &MapOf<'_>, site: &Site, (x, y
     let reach = if site.kind == SiteKind::LpgDepot { 15 } else { 10 };
     let right = (x + reach, y - 8, x + reach + width, y + 8);
     let left = (x - reach - width, y - 8, x - reach, y + 8);
-    let fits = |place: &Rect| place.0 > 56 && place.2 < i32_of(of.width) - 10;
+    let fits = |place: &Place| place.0 > 56 && place.2 < i32_of(of.width) - 10;
     let Some(place) = [right, left]
         .into_iter()
         .find(|place| fits(place) && taken.is_free(*place))
