@@ -101,7 +101,7 @@ impl Gate {
     /// Takes no more sockets, waits for the messages under way as long as
     /// [`GateConfig::stop_timeout`] says, acknowledges them, tells every client, and closes. The thread of
     /// rumqttd's router parks until the process ends.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;

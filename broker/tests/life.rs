@@ -136,7 +136,7 @@ async fn a_stop_acknowledges_what_is_under_way_then_tells_everybody_and_frees_th
     v5.send(&publish(5, TOPIC, 5, "a")).await;
     until("the batch is under way", || intake.waiting() == 1).await;
     // When the gate stops while a message is under way,
-    let stopped = tokio::spawn(gate.stop());
+    let stopped = tokio::spawn(async move { gate.stop().await });
     v5.expect_quiet().await;
     intake.answer(0, Ok(()));
     // then it is acknowledged first.
@@ -163,7 +163,7 @@ async fn a_stop_does_not_wait_for_ever_for_an_intake_that_hangs() {
     let mut client = Client::connect(gate.local_addr(), hello(5, "pump-1")).await;
     client.send(&publish(5, TOPIC, 5, "a")).await;
     until("the batch is under way", || intake.waiting() == 1).await;
-    let stopped = tokio::spawn(gate.stop());
+    let stopped = tokio::spawn(async move { gate.stop().await });
     client.expect(&[0xE0, 1, 0x8B]).await;
     drop(client);
     tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();

@@ -170,6 +170,8 @@ pub struct JournalStats {
     pub refused_full: u64,
     /// Appends refused because the disk was full.
     pub refused_disk_full: u64,
+    /// The last append was refused for want of room: nothing is acknowledged now.
+    pub refusing: bool,
 }
 
 /// The journal of one data directory. Clones are handles of the same journal; the last one closes it.

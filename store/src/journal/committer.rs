@@ -155,7 +155,10 @@ impl Committer {
                     file = self.shared.file,
                     "disk full: messages refused, none acknowledged"
                 );
-                self.shared.published().stats.refused_disk_full += group.len() as u64;
+                let mut published = self.shared.published();
+                published.stats.refused_disk_full += group.len() as u64;
+                published.stats.refusing = true;
+                drop(published);
                 for request in group {
                     answer(
                         request,
@@ -192,7 +195,9 @@ impl Committer {
             fits
         });
         if !refused.is_empty() {
-            self.shared.published().stats.refused_full += refused.len() as u64;
+            let mut published = self.shared.published();
+            published.stats.refused_full += refused.len() as u64;
+            published.stats.refusing = true;
         }
         for request in refused {
             let error = JournalError::Full {
@@ -223,6 +228,7 @@ impl Committer {
         let mut next = first;
         let mut done = Vec::with_capacity(group.len());
         let mut published = self.shared.published();
+        published.stats.refusing = false;
         let mut bytes = 0;
         for request in group {
             let chunk = Chunk {

@@ -1,5 +1,6 @@
 //! The registry and the numbers of the series.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -96,9 +97,10 @@ impl State {
                     .map_or(&[][..], |profile| &profile.signals);
                 for signal in signals {
                     let key = (device.id.to_string(), signal.name.to_string());
-                    if !known.contains_key(&key) {
-                        let id = insert.query_row(params![key.0, key.1], |row| row.get(0))?;
-                        known.insert(key, SeriesId(id));
+                    if let Entry::Vacant(unnumbered) = known.entry(key) {
+                        let (device, signal) = unnumbered.key();
+                        let id = insert.query_row(params![device, signal], |row| row.get(0))?;
+                        unnumbered.insert(SeriesId(id));
                     }
                 }
             }
