@@ -21,6 +21,9 @@ const HISTORY_WINDOW: usize = 3;
 /// that was stuck. Their count shows as a gap in the sequence numbers.
 const CATCH_UP: i64 = 10 * 60_000;
 
+/// How long ago (ms) a fault may have begun or ended when its task hears of it.
+const HEARD_LATE: i64 = 60_000;
+
 #[derive(Debug)]
 pub(super) struct Speaker {
     county: Arc<County>,
@@ -73,7 +76,14 @@ impl Speaker {
     pub(super) fn reschedule(&mut self, now: i64, faults: &Faults) {
         let places: Vec<usize> = self.due.drain().map(|Reverse((_, place))| place).collect();
         for place in places {
-            self.schedule(place, now, faults);
+            // A fault that was asked for "now" began before this task heard of it: it is reported all the same.
+            match faults
+                .next_edge(place, now - HEARD_LATE)
+                .filter(|edge| *edge <= now)
+            {
+                Some(edge) => self.due.push(Reverse((edge, place))),
+                None => self.schedule(place, now, faults),
+            }
         }
     }
 
