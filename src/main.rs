@@ -1,1 +1,56 @@
-fn main() {}
+//! `townwatch`: the program. It reads its arguments, starts the parts in order and stops them in order.
+//!
+//! Start reading at [`run`]; `server.rs` is the one place where the parts are joined.
+
+mod arguments;
+mod check;
+mod config;
+mod consumers;
+mod county_clock;
+mod data_folder;
+mod demo;
+mod exit;
+mod hazard;
+mod intake;
+mod logging;
+mod server;
+mod simulate;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use exit::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start(arguments.verbose);
+    match run(arguments.command) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Does what the arguments ask for.
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    // Thousands of devices are thousands of connections: take what the system allows.
+    if let Err(error) = rlimit::increase_nofile_limit(1 << 20) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
+    match command {
+        Command::Demo(options) => runtime()?.block_on(demo::run(options)),
+        Command::Serve(options) => runtime()?.block_on(server::serve(&options)),
+        Command::Simulate(options) => runtime()?.block_on(simulate::run(options)),
+        Command::Check(options) => check::run(&options),
+        Command::Hazard(options) => hazard::run(&options),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other("cannot start the threads of the program", error))
+}

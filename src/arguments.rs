@@ -1,0 +1,159 @@
+//! The arguments of the program.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use telemetry::time::Span;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done, or stopped in order
+  1  something broke while running
+  2  wrong usage
+  3  a configuration or an input file is wrong
+  4  an address cannot be listened on
+  5  the data folder cannot be used (not writable, locked, of a later version)";
+
+/// Townwatch watches the utilities of a county: rural sewage stations, LPG depots, manhole covers and
+/// street lights 县域市政公用设施监测平台.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// Say more on standard error (-v debug, -vv trace).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole simulated county on this machine and watch it: nothing else is needed.
+    #[command(after_help = EXIT_CODES)]
+    Demo(Demo),
+    /// Watch real devices, as the configuration says.
+    #[command(after_help = EXIT_CODES)]
+    Serve(Serve),
+    /// Be the devices of a county, speaking MQTT and Modbus over sockets to any server.
+    #[command(after_help = EXIT_CODES)]
+    Simulate(Simulate),
+    /// Say what is wrong in a configuration, or print a commented template.
+    #[command(after_help = EXIT_CODES)]
+    Check(Check),
+    /// Compute major hazards after GB 18218-2018 危险化学品重大危险源辨识, without a server.
+    #[command(after_help = EXIT_CODES)]
+    Hazard(Hazard),
+}
+
+/// How large the simulated county is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CountySize {
+    /// 24 sewage stations, 4 LPG depots, 80 manhole covers, 400 lamps: about 530 devices.
+    Small,
+    /// The model county: about 24,400 devices.
+    Model,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How large the county is.
+    #[arg(long, value_enum, default_value = "small")]
+    pub county: CountySize,
+    /// How many times faster than real time the county and its server run, 1 to 600.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub speed: u32,
+    /// Folder of the data; made when it is missing.
+    #[arg(long, default_value = "./townwatch-data")]
+    pub data: PathBuf,
+    /// Address of the MQTT gate; port 0 lets the system choose.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub mqtt: SocketAddr,
+    /// Address of the pages and the API; port 0 lets the system choose.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub web: SocketAddr,
+    /// The same seed makes the same county.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// A fault to play: KIND[:DEVICE][@START][+DURATION], e.g. gas-leak@10s+2min; may be repeated.
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// Leave out the scenario of faults that makes alarms come and go.
+    #[arg(long)]
+    pub calm: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The configuration; `townwatch check --print` prints a template.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// How large the county is.
+    #[arg(long, value_enum, default_value = "small")]
+    pub county: CountySize,
+    /// The same seed makes the same county.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Address of the MQTT server to speak to.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    pub mqtt: SocketAddr,
+    /// Where to write the registry of the county (JSON) before the first device connects.
+    #[arg(long, value_name = "FILE")]
+    pub registry_out: Option<PathBuf>,
+    /// How much history the devices report first as back-fill, e.g. 7d; 0s for none.
+    #[arg(long, default_value = "0s", value_name = "SPAN")]
+    pub history: Span,
+    /// How many times faster than real time the county runs, 1 to 600.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub speed: u32,
+    /// A fault to play: KIND[:DEVICE][@START][+DURATION]; may be repeated. More can be typed on standard
+    /// input, one a line, while it runs.
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// A scenario of faults (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// First port of the simulated Modbus devices, the others follow; 0 lets the system choose.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub modbus_port: u16,
+    /// Play the demo's scenario of faults, too: alarms come and go.
+    #[arg(long, conflicts_with = "scenario")]
+    pub usual_faults: bool,
+    /// Used by `demo`: take orders from standard input and report on standard output.
+    #[arg(long, hide = true)]
+    pub child: bool,
+    /// Used by `demo`: real time in ms at which the county's clock showed `--origin`.
+    #[arg(long, hide = true, requires = "origin")]
+    pub base: Option<i64>,
+    /// Used by `demo`: the county's time in ms at `--base`.
+    #[arg(long, hide = true, requires = "base")]
+    pub origin: Option<i64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration to look at.
+    #[arg(value_name = "FILE", required_unless_present = "print")]
+    pub file: Option<PathBuf>,
+    /// Print a commented template with every key and its default.
+    #[arg(long)]
+    pub print: bool,
+    /// Print the findings as one JSON value.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hazard {
+    /// TOML file with `[[unit]]` tables: id, people_within_500m, and `[[unit.substance]]` name (or
+    /// class), design_max_t.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print one JSON value.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,235 @@
+//! The configuration of `townwatch serve`: a TOML file. Every key has a default but the registry; unknown
+//! keys are refused. `template.toml` shows them all; a test holds that it does.
+
+mod findings;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use alarms::AlarmSettings;
+use serde::Deserialize;
+use telemetry::time::Span;
+use toml::Spanned;
+
+pub(crate) use findings::read;
+
+/// The commented template that `townwatch check --print` prints.
+pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the data lies.
+    #[serde(default)]
+    pub data: Data,
+    /// Who and what there is.
+    pub registry: RegistryFile,
+    /// The MQTT gate.
+    #[serde(default)]
+    pub mqtt: Mqtt,
+    /// Polling over Modbus.
+    #[serde(default)]
+    pub modbus: Modbus,
+    /// Pages and API.
+    #[serde(default)]
+    pub web: Web,
+    /// When alarms are raised, and who is told.
+    #[serde(default)]
+    pub alarms: AlarmSettings,
+    /// How the figures are computed.
+    #[serde(default)]
+    pub figures: Figures,
+}
+
+/// `[data]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Data {
+    /// Folder; made when missing. Default `"./townwatch-data"`.
+    pub folder: PathBuf,
+    /// How long points are kept. Default 13 months, `"400d"`; at least `"1d"`. Source: `domain.md` §7 [assumed].
+    pub keep: Spanned<Span>,
+    /// How long raw messages are kept in the journal after everybody has read them. Default `"7d"`.
+    pub journal_keep: Span,
+    /// Most bytes of the journal, in MiB. Full of unread messages: nothing more is acknowledged. Default 2048.
+    pub journal_mib_max: u64,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            folder: "./townwatch-data".into(),
+            keep: unspanned(Span::from_secs(400 * 86_400)),
+            journal_keep: Span::from_secs(7 * 86_400),
+            journal_mib_max: 2048,
+        }
+    }
+}
+
+/// `[registry]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistryFile {
+    /// TOML or JSON (by its ending): county, organisations, sites, devices, evaluations.
+    pub file: Spanned<PathBuf>,
+    /// Folder with further device profiles (`*.toml`); a kind of the same name replaces the built-in one.
+    pub profiles: Option<Spanned<PathBuf>>,
+}
+
+/// `[mqtt]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mqtt {
+    /// Default `"127.0.0.1:1883"`. There is no TLS yet: beyond loopback, put a VPN in front.
+    pub listen: SocketAddr,
+    /// What a client without user name may do. Default `"refuse"`.
+    pub anonymous: Spanned<AnonymousMay>,
+    /// Most connections at a time. Default 50,000.
+    pub connections_max: usize,
+    /// Time from the connection to a whole CONNECT packet. Default `"5s"`.
+    pub connect_timeout: Span,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            anonymous: unspanned(AnonymousMay::Refuse),
+            connections_max: 50_000,
+            connect_timeout: Span::from_secs(5),
+        }
+    }
+}
+
+/// What a client without user name may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AnonymousMay {
+    /// Nothing: it is refused.
+    Refuse,
+    /// Listen to everything, publish nothing.
+    Subscribe,
+    /// Everything: only for a laboratory.
+    Publish,
+}
+
+/// `[modbus]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Modbus {
+    /// Longest wait for an answer. Default `"1s"`.
+    pub timeout: Span,
+}
+
+impl Default for Modbus {
+    fn default() -> Self {
+        Self {
+            timeout: Span::from_secs(1),
+        }
+    }
+}
+
+/// `[web]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Web {
+    /// Default `"127.0.0.1:8080"`.
+    pub listen: Spanned<SocketAddr>,
+    /// Who may use pages and API. Without any, everybody on this machine may, and no other.
+    #[serde(rename = "token")]
+    pub tokens: Vec<Token>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: unspanned(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            tokens: Vec::new(),
+        }
+    }
+}
+
+/// `[[web.token]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Token {
+    /// Whose it is; stands in the audit log.
+    pub name: String,
+    /// SHA-256 of the token, 64 hexadecimal digits.
+    pub sha256: Spanned<String>,
+    /// Default `"read"`.
+    #[serde(default)]
+    pub role: Role,
+}
+
+impl Token {
+    /// The 32 bytes behind the digits; `townwatch check` has seen that there are 64.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        let digits = self.sha256.get_ref().as_bytes();
+        for (byte, pair) in digest.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).unwrap_or_default();
+            *byte = u8::from_str_radix(pair, 16).unwrap_or_default();
+        }
+        digest
+    }
+}
+
+/// What a token's holder may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Look.
+    #[default]
+    Read,
+    /// Look, and acknowledge alarms.
+    Operate,
+}
+
+/// `[figures]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Figures {
+    /// A policy pack (TOML) instead of the built-in one.
+    pub policy: Option<Spanned<PathBuf>>,
+}
+
+fn unspanned<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+impl Config {
+    /// The configuration of a demo: everything by default, but these.
+    pub(crate) fn for_demo(folder: PathBuf, mqtt: SocketAddr, web: SocketAddr) -> Self {
+        Self {
+            data: Data {
+                folder,
+                ..Data::default()
+            },
+            registry: RegistryFile {
+                file: unspanned(PathBuf::new()),
+                profiles: None,
+            },
+            mqtt: Mqtt {
+                listen: mqtt,
+                anonymous: unspanned(AnonymousMay::Subscribe),
+                ..Mqtt::default()
+            },
+            modbus: Modbus::default(),
+            web: Web {
+                listen: unspanned(web),
+                ..Web::default()
+            },
+            alarms: AlarmSettings::default(),
+            figures: Figures::default(),
+        }
+    }
+}
+
+/// `path` as seen from the folder of the configuration file.
+pub(crate) fn beside(config: &Path, path: &Path) -> PathBuf {
+    config
+        .parent()
+        .map_or_else(|| path.to_owned(), |folder| folder.join(path))
+}

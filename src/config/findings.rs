@@ -1,0 +1,384 @@
+//! Reading a configuration and saying what is wrong with it, with file, line and a suggestion.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use telemetry::profile::{Profile, ProfileError, builtin};
+use telemetry::registry::Registry;
+use telemetry::time::Span;
+use telemetry::{Catalogue, SeriesId};
+
+use super::{AnonymousMay, Config, Token, beside};
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    /// Which file.
+    pub file: String,
+    /// Line, from 1; none when it is about the whole file.
+    pub line: Option<usize>,
+    /// Column, from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub suggestion: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.file)?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.what)?;
+        if !self.suggestion.is_empty() {
+            write!(f, "\n  try: {}", self.suggestion)?;
+        }
+        Ok(())
+    }
+}
+
+/// A configuration with everything that it names, read and checked.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The configuration.
+    pub config: Config,
+    /// The registry that it names.
+    pub registry: Registry,
+    /// The built-in profiles and those that it names.
+    pub profiles: BTreeMap<Box<str>, Arc<Profile>>,
+}
+
+/// Reads the configuration in `file` and everything that it names.
+///
+/// # Errors
+/// All that is wrong with it, at least one finding.
+pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
+    let text = read_text(file).map_err(|finding| vec![finding])?;
+    let here = Source { file, text: &text };
+    let config: Config = toml::from_str(&text).map_err(|error| vec![here.syntax(&error)])?;
+    let mut findings = contradictions(&config, &here);
+    let profiles = read_profiles(&config, &here, &mut findings);
+    let registry = read_registry(&config, &here, &mut findings);
+    if let Some(registry) = &registry {
+        let mut next = 0;
+        let number = |_: &telemetry::DeviceId, _: &telemetry::profile::Signal| {
+            next += 1;
+            SeriesId(next)
+        };
+        if let Err(error) = Catalogue::build(registry.clone(), &profiles, number) {
+            let path = beside(file, config.registry.file.get_ref());
+            findings.push(whole(
+                &path,
+                error.to_string(),
+                "mend the entry, or register what it names",
+            ));
+        }
+    }
+    match registry {
+        Some(registry) if findings.is_empty() => Ok(Checked {
+            config,
+            registry,
+            profiles,
+        }),
+        _ => Err(findings),
+    }
+}
+
+struct Source<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn at(&self, span: Range<usize>, what: String, suggestion: impl Into<String>) -> Finding {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        Finding {
+            file: self.file.display().to_string(),
+            line: Some(line),
+            column: Some(column),
+            what,
+            suggestion: suggestion.into(),
+        }
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> Finding {
+        let message = error.message().trim().to_owned();
+        let suggestion = suggest(&message);
+        match error.span() {
+            Some(span) => self.at(span, message, suggestion),
+            None => whole(self.file, message, suggestion),
+        }
+    }
+}
+
+/// For "unknown field `x`, expected one of `a`, `b`": the expected name nearest to `x`.
+fn suggest(message: &str) -> String {
+    if message.starts_with("missing field") {
+        return "townwatch check --print shows every key".to_owned();
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let Some(unknown) = names.next() else {
+        return "townwatch check --print shows the form".to_owned();
+    };
+    let nearest = names
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+        .min_by_key(|(distance, _)| *distance);
+    match nearest {
+        Some((distance, name)) if distance <= 3 => format!("{name} instead of {unknown}"),
+        _ => "townwatch check --print shows every key".to_owned(),
+    }
+}
+
+fn whole(file: &Path, what: impl Into<String>, suggestion: impl Into<String>) -> Finding {
+    Finding {
+        file: file.display().to_string(),
+        line: None,
+        column: None,
+        what: what.into(),
+        suggestion: suggestion.into(),
+    }
+}
+
+fn read_text(file: &Path) -> Result<String, Finding> {
+    std::fs::read_to_string(file).map_err(|error| {
+        whole(
+            file,
+            format!("cannot be read: {error}"),
+            "townwatch check --print > FILE makes a new one",
+        )
+    })
+}
+
+fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let keep = &config.data.keep;
+    if *keep.get_ref() < Span::from_secs(86_400) {
+        findings.push(here.at(
+            keep.span(),
+            format!("keep = {}: points are kept by whole days", keep.get_ref()),
+            "\"1d\" or more",
+        ));
+    }
+    let web = &config.web.listen;
+    if !web.get_ref().ip().is_loopback() && config.web.tokens.is_empty() {
+        let what = format!(
+            "web.listen = {}: anybody in the network could acknowledge alarms",
+            web.get_ref()
+        );
+        findings.push(here.at(web.span(), what, "add a [[web.token]], or listen on 127.0.0.1"));
+    }
+    let anonymous = &config.mqtt.anonymous;
+    if *anonymous.get_ref() == AnonymousMay::Publish && !config.mqtt.listen.ip().is_loopback() {
+        let what = "mqtt.anonymous = \"publish\": anybody in the network could report any value".to_owned();
+        findings.push(here.at(anonymous.span(), what, "\"refuse\", or listen on 127.0.0.1"));
+    }
+    findings.extend(
+        config
+            .web
+            .tokens
+            .iter()
+            .filter_map(|token| token_nonsense(token, here)),
+    );
+    if let Err(error) = config.alarms.check() {
+        findings.push(whole(
+            here.file,
+            error.to_string(),
+            "townwatch check --print shows the ranges",
+        ));
+    }
+    findings
+}
+
+fn token_nonsense(token: &Token, here: &Source<'_>) -> Option<Finding> {
+    let digest = token.sha256.get_ref();
+    if digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let what = format!(
+        "the sha256 of token {:?} is not 64 hexadecimal digits",
+        token.name
+    );
+    Some(here.at(token.sha256.span(), what, "printf %s TOKEN | sha256sum"))
+}
+
+fn read_profiles(
+    config: &Config,
+    here: &Source<'_>,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<Box<str>, Arc<Profile>> {
+    let mut profiles = builtin().unwrap_or_else(|error| {
+        findings.push(whole(
+            Path::new("built-in profiles"),
+            error.to_string(),
+            "this is a fault of the program",
+        ));
+        BTreeMap::new()
+    });
+    let Some(named) = &config.registry.profiles else {
+        return profiles;
+    };
+    let folder = beside(here.file, named.get_ref());
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let what = format!("the folder {} cannot be read: {error}", folder.display());
+            findings.push(here.at(named.span(), what, "mend the path, or take the line out"));
+            return profiles;
+        }
+    };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
+        match read_text(&path).and_then(|text| read_profile(&path, &text)) {
+            Ok(profile) => {
+                profiles.insert(profile.kind.clone(), Arc::new(profile));
+            }
+            Err(finding) => findings.push(finding),
+        }
+    }
+    profiles
+}
+
+fn read_profile(path: &Path, text: &str) -> Result<Profile, Finding> {
+    Profile::parse(&path.display().to_string(), text).map_err(|error| match error {
+        ProfileError::Syntax { source, .. } => Source { file: path, text }.syntax(&source),
+        ProfileError::Nonsense { what, .. } => whole(path, what, "mend the named part"),
+    })
+}
+
+fn read_registry(config: &Config, here: &Source<'_>, findings: &mut Vec<Finding>) -> Option<Registry> {
+    let named = &config.registry.file;
+    let path = beside(here.file, named.get_ref());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            let what = format!("the registry {} cannot be read: {error}", path.display());
+            findings.push(here.at(
+                named.span(),
+                what,
+                "townwatch simulate --registry-out FILE writes an example",
+            ));
+            return None;
+        }
+    };
+    let there = Source {
+        file: &path,
+        text: &text,
+    };
+    let finding = if path.extension().is_some_and(|ending| ending == "toml") {
+        match toml::from_str(&text) {
+            Ok(registry) => return Some(registry),
+            Err(error) => there.syntax(&error),
+        }
+    } else {
+        match serde_json::from_str(&text) {
+            Ok(registry) => return Some(registry),
+            Err(error) => Finding {
+                file: path.display().to_string(),
+                line: Some(error.line()),
+                column: Some(error.column()),
+                what: error.to_string(),
+                suggestion: suggest(&error.to_string()),
+            },
+        }
+    };
+    findings.push(finding);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TEMPLATE;
+
+    const REGISTRY: &str =
+        r#"{"county":{"name":{"zh":"某","en":"some"},"position":{"latitude":27.5,"longitude":119.7}}}"#;
+
+    fn check(change: impl Fn(&str) -> String) -> Result<Checked, Vec<Finding>> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("county.json"), REGISTRY).unwrap();
+        let file = folder.path().join("townwatch.toml");
+        std::fs::write(&file, change(TEMPLATE)).unwrap();
+        read(&file)
+    }
+
+    #[test]
+    fn the_template_is_a_sound_configuration_and_says_the_defaults() {
+        let from_template = check(str::to_owned).unwrap().config;
+        let bare: Config = toml::from_str("[registry]\nfile = \"county.json\"").unwrap();
+        // Positions in the file differ; values must not.
+        let shown = |config: &Config| {
+            let text = format!("{config:?}");
+            let without_end = |part: &str| {
+                part.split_once(", ")
+                    .map_or_else(String::new, |(_, rest)| rest.to_owned())
+            };
+            let mut parts = text.split("span: ");
+            let head = parts.next().unwrap_or_default().to_owned();
+            parts.map(without_end).fold(head, |all, part| all + &part)
+        };
+        assert_eq!(shown(&from_template), shown(&bare));
+    }
+
+    #[test]
+    fn the_template_shows_every_key() {
+        // Given the template with its commented keys switched on,
+        let all: String = TEMPLATE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        // then it is still read, so no key in it is unknown; and a missing one is named here.
+        let config: Config = toml::from_str(&all).unwrap();
+        assert_eq!(config.web.tokens.len(), 1);
+        assert_eq!(config.alarms.webhooks.len(), 1);
+        assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_line_and_the_right_word() {
+        let findings = check(|text| text.replace("connections_max", "conections_max")).unwrap_err();
+        assert_eq!(findings.len(), 1);
+        let line = TEMPLATE
+            .lines()
+            .position(|line| line.starts_with("connections_max"))
+            .unwrap()
+            + 1;
+        assert_eq!(findings[0].line, Some(line));
+        assert_eq!(
+            findings[0].suggestion,
+            "connections_max instead of conections_max"
+        );
+    }
+
+    #[test]
+    fn every_contradiction_is_found_at_once() {
+        let findings = check(|text| {
+            text.replace("127.0.0.1:8080", "0.0.0.0:8080")
+                .replace("county.json", "nowhere.json")
+                .replacen("keep = \"400d\"", "keep = \"1h\"", 1)
+        })
+        .unwrap_err();
+        let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(findings.len(), 3, "{text:#?}");
+        assert!(text.iter().all(|line| line.contains("try: ")), "{text:#?}");
+    }
+
+    #[test]
+    fn a_wrong_span_or_address_is_named_with_its_line() {
+        for (from, to) in [("\"5s\"", "\"5 parsecs\""), ("127.0.0.1:1883", "localhost")] {
+            let findings = check(|text| text.replace(from, to)).unwrap_err();
+            assert!(findings[0].line.is_some(), "{findings:?}");
+        }
+    }
+}

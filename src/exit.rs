@@ -1,0 +1,91 @@
+//! How the program ends: one line for a person, one code for a script.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Why the program ends before its time. The numbers are part of the interface (`--help` lists them).
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// 1: something broke while running.
+    Other {
+        what: String,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// 3: a configuration or an input file is wrong. The text names file, line and what to do.
+    Input(String),
+    /// 4: an address cannot be listened on.
+    Address {
+        what: &'static str,
+        address: std::net::SocketAddr,
+        option: &'static str,
+        source: std::io::Error,
+    },
+    /// 5: the data folder cannot be used.
+    Data(String),
+}
+
+impl Failure {
+    /// Something broke while running.
+    pub(crate) fn other(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Other {
+            what: what.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// Something broke and there is no deeper cause to name.
+    pub(crate) fn plain(what: impl Into<String>) -> Self {
+        Self::Other {
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    /// The exit code. 2 is the argument parser's: wrong usage.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Other { .. } => 1,
+            Self::Input(_) => 3,
+            Self::Address { .. } => 4,
+            Self::Data(_) => 5,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Other { what, source } => {
+                let mut text = what.clone();
+                let mut cause = source.as_deref().map(|source| source as &dyn Error);
+                while let Some(error) = cause {
+                    // Writing to a String cannot fail.
+                    let _infallible = write!(text, ": {error}");
+                    cause = error.source();
+                }
+                text
+            }
+            Self::Input(text) | Self::Data(text) => text.clone(),
+            Self::Address {
+                what,
+                address,
+                option,
+                source,
+            } => {
+                let why = match source.kind() {
+                    std::io::ErrorKind::AddrInUse => "another program listens there".to_owned(),
+                    std::io::ErrorKind::PermissionDenied => "it needs more rights".to_owned(),
+                    _ => source.to_string(),
+                };
+                format!("cannot listen on {address} for {what}: {why}; choose another with {option}")
+            }
+        }
+    }
+
+    /// Says why on standard error and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        // Nobody is left to tell when standard error is closed.
+        let _closed = writeln!(std::io::stderr(), "townwatch: {}", self.text());
+        ExitCode::from(self.code())
+    }
+}

@@ -1,0 +1,471 @@
+//! `townwatch serve`, and the server half of `demo`: every part, started in order and stopped in order.
+//!
+//! Start: data folder, sockets of the web, files, alarms, pipeline, gate, poller, pages. Stop: the sources
+//! first (poller, gate), then what is under way drains through the pipeline, then the files are closed.
+//! Whatever fails before the end of the start leaves nothing behind: each part stops when it is dropped.
+
+mod metrics;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use alarms::AlarmService;
+use alarms::figures::{Figures, Policy, Sun};
+use alarms::notify::Notifier;
+use broker::{Anonymous, Gate, GateConfig, GateError, RegistryAuthenticator};
+use dashboards::book::ServiceBook;
+use dashboards::{Access, LiveFeed, Role, Token, Web};
+use ingest::account::{AccountSettings, Accountant};
+use ingest::modbus::{ModbusConfig, Poller};
+use ingest::{Consumer, DecodeSettings, Pipeline, PipelineConfig};
+use store::journal::{Journal, JournalConfig};
+use store::series::{SeriesConfig, SeriesReader, SeriesStore};
+use store::state::State;
+use telemetry::time::SystemClock;
+use telemetry::{Catalogue, Clock};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Serve;
+use crate::config::{self, AnonymousMay, Config};
+use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
+use crate::data_folder::DataFolder;
+use crate::exit::Failure;
+use crate::intake::{self, JournalIntake};
+use crate::stop;
+use metrics::Sources;
+
+/// Everything that a server is started from.
+pub(crate) struct Plan {
+    /// Held until the server has stopped.
+    pub data: DataFolder,
+    /// Open, in that folder.
+    pub state: Arc<State>,
+    /// What everybody reads the time from.
+    pub clock: Arc<dyn Clock>,
+    /// Who and what there is.
+    pub catalogue: Arc<Catalogue>,
+    /// Limits and formulae of the figures.
+    pub policy: Policy,
+    /// Everything else.
+    pub config: Config,
+    /// Bound already, so that a taken port is found before anything starts.
+    pub web: TcpListener,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    /// Where the gate listens.
+    pub mqtt: SocketAddr,
+    /// Where pages and API are.
+    pub web: SocketAddr,
+    sources: Arc<Sources>,
+    poller: Poller,
+    notifier: JoinHandle<()>,
+    pages: Pages,
+    watch: watch::Watch,
+    cancel: CancellationToken,
+    _data: DataFolder,
+}
+
+/// `townwatch serve`.
+pub(crate) async fn serve(options: &Serve) -> Result<ExitCode, Failure> {
+    let checked = config::read(&options.config).map_err(|findings| {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Failure::Input(lines.join("\n"))
+    })?;
+    let config = checked.config;
+    let policy = read_policy(&options.config, &config)?;
+    let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
+    let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
+    let state = open_state(&data)?;
+    let broken = |error| Failure::other("cannot register the county", error);
+    state.save_registry(&checked.registry).map_err(broken)?;
+    let catalogue = state
+        .catalogue(checked.registry, &checked.profiles)
+        .map_err(broken)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let plan = Plan {
+        data,
+        state,
+        clock,
+        catalogue: Arc::new(catalogue),
+        policy,
+        config,
+        web,
+    };
+    let server = Server::start(plan, "mqtt.listen in the configuration").await?;
+    server.announce(&options.config.display().to_string());
+    stop::asked().await?;
+    server.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds the web's address.
+pub(crate) async fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Failure::Address {
+            what: "pages and API",
+            address,
+            option,
+            source,
+        })
+}
+
+/// Opens the state database of a data folder.
+pub(crate) fn open_state(data: &DataFolder) -> Result<Arc<State>, Failure> {
+    let file = data.path().join("state.db");
+    State::open(&file).map(Arc::new).map_err(|error| {
+        let mut text = error.to_string();
+        if let Some(cause) = std::error::Error::source(&error) {
+            text = format!("{text}: {cause}");
+        }
+        Failure::Data(text)
+    })
+}
+
+fn read_policy(file: &Path, config: &Config) -> Result<Policy, Failure> {
+    let refused = |error: alarms::figures::PolicyError| Failure::other("the policy pack is wrong", error);
+    let Some(named) = &config.figures.policy else {
+        return Policy::builtin().map_err(refused);
+    };
+    let path = config::beside(file, named.get_ref());
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::Input(format!("the policy pack {shown} cannot be read: {error}")))?;
+    Policy::parse(&shown, &text).map_err(refused)
+}
+
+impl Server {
+    /// Starts every part. `mqtt_option` names the option that a taken port of the gate is to be changed with.
+    pub(crate) async fn start(plan: Plan, mqtt_option: &'static str) -> Result<Self, Failure> {
+        let web = plan
+            .web
+            .local_addr()
+            .map_err(|error| Failure::other("the web's socket failed", error))?;
+        let sources = start_sources(&plan, mqtt_option).await?;
+        let cancel = CancellationToken::new();
+        let poller = start_poller(&plan, &sources.journal, &cancel);
+        let notifier = Notifier::new(
+            Arc::clone(&sources.service),
+            Arc::clone(&plan.clock),
+            &plan.config.alarms,
+        )
+        .map_err(|error| Failure::other("notices cannot be sent", error))?;
+        let notifier = tokio::spawn(notifier.run(cancel.clone()));
+        let half_journal = plan.config.data.journal_mib_max.saturating_mul(1 << 19);
+        let keep = *plan.config.data.keep.get_ref();
+        let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal)
+            .map_err(|error| Failure::other("cannot start a thread", error))?;
+        let mqtt = sources.gate.local_addr();
+        let (pages, data) = start_pages(plan, &sources, cancel.clone())?;
+        Ok(Self {
+            mqtt,
+            web,
+            sources,
+            poller,
+            notifier,
+            pages,
+            watch,
+            cancel,
+            _data: data,
+        })
+    }
+
+    /// Says on standard output where everything is.
+    #[expect(
+        clippy::print_stdout,
+        reason = "this is what the command says to people and to scripts"
+    )]
+    pub(crate) fn announce(&self, from: &str) {
+        println!(
+            "Townwatch {} 县域市政公用设施监测平台, {from}",
+            env!("CARGO_PKG_VERSION")
+        );
+        println!("  pages  http://{}/", self.web);
+        println!("  MQTT   {}", self.mqtt);
+        println!("  stop with Ctrl-C");
+    }
+
+    /// Stops in order: sources, what is under way, files.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.poller.stop().await;
+        self.sources.gate.stop().await;
+        let sources = Arc::clone(&self.sources);
+        let drained = tokio::task::spawn_blocking(move || sources.pipeline.stop()).await;
+        self.watch.stop();
+        self.cancel.cancel();
+        let notified = self.notifier.await;
+        let pages = self.pages.await;
+        let sources = self.sources;
+        let closed = tokio::task::spawn_blocking(move || {
+            sources.service.close();
+            let flushed = sources.series.close();
+            sources.journal.close();
+            flushed
+        })
+        .await;
+        notified.map_err(|error| Failure::other("the sender of notices did not stop in order", error))?;
+        drained.map_err(|error| Failure::other("the pipeline did not stop in order", error))?;
+        match pages {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Failure::other("the pages did not stop in order", error)),
+            Err(error) => return Err(Failure::other("the pages did not stop in order", error)),
+        }
+        closed
+            .map_err(|error| Failure::other("the files were not closed in order", error))?
+            .map_err(|error| {
+                Failure::other(
+                    "the last points could not be written; they are in the journal",
+                    error,
+                )
+            })
+    }
+}
+
+/// Files, alarms, pipeline and gate, in this order: when the gate takes the first message, everybody is there.
+async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sources>, Failure> {
+    let Plan {
+        data,
+        state,
+        clock,
+        catalogue,
+        policy,
+        config,
+        ..
+    } = plan;
+    let journal = open_journal(data, config, clock)?;
+    let series = open_series(data, config, clock)?;
+    let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
+    service.replay_until(journal.newest());
+    let live = Arc::new(LiveFeed::new(Arc::clone(catalogue)));
+    let counters = Arc::new(StoreCounters::default());
+    let consumers: Vec<Box<dyn Consumer>> = vec![
+        Box::new(SeriesConsumer {
+            store: Arc::clone(&series),
+            counters: Arc::clone(&counters),
+        }),
+        Box::new(AlarmConsumer {
+            service: Arc::clone(&service),
+        }),
+        Box::new(open_account(state, catalogue, clock)?),
+        Box::new(LiveConsumer {
+            feed: Arc::clone(&live),
+            seen: journal.newest(),
+        }),
+    ];
+    let keep = *config.data.keep.get_ref();
+    let settings = PipelineConfig {
+        decode: DecodeSettings { keep },
+        ..PipelineConfig::default()
+    };
+    let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
+    let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
+    let gate = start_gate(config, catalogue, &journal, clock, mqtt_option).await?;
+    Ok(Arc::new(Sources {
+        gate,
+        journal,
+        pipeline,
+        series,
+        service,
+        counters,
+        live,
+    }))
+}
+
+fn open_account(
+    state: &Arc<State>,
+    catalogue: &Arc<Catalogue>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Accountant, Failure> {
+    let settings = AccountSettings::default();
+    Accountant::open(
+        Arc::clone(state),
+        Arc::clone(catalogue),
+        Arc::clone(clock),
+        settings,
+    )
+    .map_err(|error| Failure::other("the ledgers cannot be read", error))
+}
+
+fn start_poller(plan: &Plan, journal: &Journal, cancel: &CancellationToken) -> Poller {
+    let settings = ModbusConfig {
+        timeout: plan.config.modbus.timeout.duration(),
+        ..ModbusConfig::default()
+    };
+    let clock = Arc::clone(&plan.clock);
+    Poller::start(
+        &plan.catalogue,
+        intake::sink(journal),
+        clock,
+        settings,
+        cancel.clone(),
+    )
+}
+
+fn open_journal(data: &DataFolder, config: &Config, clock: &Arc<dyn Clock>) -> Result<Journal, Failure> {
+    let settings = JournalConfig {
+        keep: config.data.journal_keep,
+        size_bytes_max: config.data.journal_mib_max.saturating_mul(1 << 20),
+        ..JournalConfig::default()
+    };
+    Journal::open(data.path(), settings, Arc::clone(clock))
+        .map_err(|error| Failure::other("the journal cannot be opened", error))
+}
+
+fn open_series(
+    data: &DataFolder,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<SeriesStore>, Failure> {
+    let settings = SeriesConfig {
+        keep: *config.data.keep.get_ref(),
+        ..SeriesConfig::default()
+    };
+    SeriesStore::open(data.path(), settings, Arc::clone(clock))
+        .map(Arc::new)
+        .map_err(|error| Failure::other("the series store cannot be opened", error))
+}
+
+/// The sun over the county, as the lighting rules and the lighting rate see it.
+fn sun(catalogue: &Catalogue, policy: &Policy) -> Result<Sun, Failure> {
+    let county = &catalogue.registry().county;
+    let lighting = &policy.lighting_rate;
+    Sun::new(
+        county.position,
+        &county.zone,
+        lighting.on_after_sunset,
+        lighting.off_before_sunrise,
+    )
+    .map_err(|error| Failure::other("the sun over the county cannot be computed", error))
+}
+
+fn open_alarms(
+    state: &Arc<State>,
+    catalogue: &Arc<Catalogue>,
+    clock: &Arc<dyn Clock>,
+    sun: Sun,
+    config: &Config,
+) -> Result<Arc<AlarmService>, Failure> {
+    AlarmService::open(
+        Arc::clone(state),
+        Arc::clone(catalogue),
+        Arc::clone(clock),
+        Arc::new(sun),
+        config.alarms.clone(),
+    )
+    .map(Arc::new)
+    .map_err(|error| Failure::other("the alarms cannot be opened", error))
+}
+
+async fn start_gate(
+    config: &Config,
+    catalogue: &Arc<Catalogue>,
+    journal: &Journal,
+    clock: &Arc<dyn Clock>,
+    option: &'static str,
+) -> Result<Gate, Failure> {
+    let anonymous = match config.mqtt.anonymous.get_ref() {
+        AnonymousMay::Refuse => Anonymous::Refuse,
+        AnonymousMay::Subscribe => Anonymous::SubscribeOnly,
+        AnonymousMay::Publish => Anonymous::Publish,
+    };
+    let authenticator = RegistryAuthenticator::new(Arc::clone(catalogue), anonymous);
+    let settings = GateConfig {
+        connect_timeout: config.mqtt.connect_timeout.duration(),
+        connections_max: config.mqtt.connections_max,
+        ..GateConfig::new(config.mqtt.listen)
+    };
+    let address = config.mqtt.listen;
+    Gate::start(
+        settings,
+        Arc::new(authenticator),
+        Arc::new(JournalIntake(journal.clone())),
+        Arc::clone(clock),
+    )
+    .await
+    .map_err(|error| match error {
+        GateError::Listen { source, .. } => Failure::Address {
+            what: "MQTT",
+            address,
+            option,
+            source,
+        },
+        error => Failure::other("the MQTT gate cannot start", error),
+    })
+}
+
+/// The task that serves pages and API.
+type Pages = JoinHandle<Result<(), dashboards::web::ServeError>>;
+
+/// Starts the pages with what is left of the plan; the data folder goes back to whoever holds it.
+fn start_pages(
+    plan: Plan,
+    sources: &Arc<Sources>,
+    cancel: CancellationToken,
+) -> Result<(Pages, DataFolder), Failure> {
+    let Plan {
+        data,
+        state,
+        clock,
+        catalogue,
+        policy,
+        config,
+        web: listener,
+    } = plan;
+    let reader: Arc<dyn SeriesReader> = Arc::clone(&sources.series) as Arc<dyn SeriesReader>;
+    recall(Arc::clone(&sources.live), Arc::clone(&reader), Arc::clone(&clock));
+    let facts = Arc::clone(&sources.service);
+    let figures = Figures::new(
+        Arc::clone(&catalogue),
+        Arc::clone(&reader),
+        facts,
+        policy,
+        Arc::clone(&clock),
+    )
+    .map_err(|error| Failure::other("the figures cannot be computed", error))?;
+    let (for_metrics, for_readiness) = (Arc::clone(sources), Arc::clone(sources));
+    let book_catalogue = Arc::clone(&catalogue);
+    let web = Web {
+        catalogue,
+        series: reader,
+        state,
+        alarms: Arc::new(ServiceBook::new(Arc::clone(&sources.service), book_catalogue)),
+        figures: Arc::new(figures),
+        clock,
+        live: Arc::clone(&sources.live),
+        access: access(&config),
+        metrics: Arc::new(move || for_metrics.metrics()),
+        readiness: Arc::new(move || for_readiness.why_not_ready()),
+    };
+    Ok((tokio::spawn(dashboards::serve(listener, web, cancel)), data))
+}
+
+/// Fills the live feed from the store, so that pages show the last values of before the restart.
+fn recall(live: Arc<LiveFeed>, series: Arc<dyn SeriesReader>, clock: Arc<dyn Clock>) {
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = live.recall(&*series, clock.now()) {
+            tracing::warn!(%error, "the last values could not be read; pages show only new ones");
+        }
+    });
+}
+
+fn access(config: &Config) -> Access {
+    if config.web.tokens.is_empty() {
+        return Access::OpenOnLoopback;
+    }
+    let token = |token: &config::Token| Token {
+        sha256: token.digest(),
+        name: token.name.as_str().into(),
+        role: match token.role {
+            config::Role::Read => Role::Read,
+            config::Role::Operate => Role::Operate,
+        },
+    };
+    Access::Tokens(config.web.tokens.iter().map(token).collect())
+}

@@ -1,0 +1,167 @@
+//! What the program says of itself: `/metrics` and `/readyz`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use alarms::AlarmService;
+use broker::Gate;
+use dashboards::LiveFeed;
+use ingest::Pipeline;
+use store::journal::Journal;
+use store::series::SeriesStore;
+
+use crate::consumers::StoreCounters;
+
+/// The parts that are running.
+pub(super) struct Sources {
+    pub gate: Gate,
+    pub journal: Journal,
+    pub pipeline: Pipeline,
+    pub series: Arc<SeriesStore>,
+    pub service: Arc<AlarmService>,
+    pub counters: Arc<StoreCounters>,
+    pub live: Arc<LiveFeed>,
+}
+
+impl Sources {
+    /// Lines in Prometheus' text form.
+    pub(super) fn metrics(&self) -> String {
+        let mut page = Page::default();
+        self.journal_lines(&mut page);
+        self.store_lines(&mut page);
+        for (name, value) in self.gate.counters().iter() {
+            page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
+        }
+        page.head(
+            "consumer_behind_messages",
+            "gauge",
+            "messages of the journal that a consumer has not taken",
+        );
+        for progress in self.pipeline.progress() {
+            let behind = self.journal.newest().0.saturating_sub(progress.taken.0);
+            page.value(
+                &format!("consumer_behind_messages{{consumer=\"{}\"}}", progress.name),
+                behind as f64,
+            );
+        }
+        page.0
+    }
+
+    fn journal_lines(&self, page: &mut Page) {
+        let journal = self.journal.stats();
+        for (name, help, value) in [
+            (
+                "journal_messages_total",
+                "messages made durable",
+                journal.messages,
+            ),
+            (
+                "journal_commits_total",
+                "transactions of the journal, each with one fsync",
+                journal.commits,
+            ),
+            (
+                "journal_refused_full_total",
+                "appends refused at the journal's bound",
+                journal.refused_full,
+            ),
+            (
+                "journal_refused_disk_full_total",
+                "appends refused on a full disk",
+                journal.refused_disk_full,
+            ),
+        ] {
+            page.line(name, "counter", help, value as f64);
+        }
+        page.line(
+            "journal_stored_bytes",
+            "gauge",
+            "bytes of messages in the journal",
+            journal.stored_bytes as f64,
+        );
+    }
+
+    fn store_lines(&self, page: &mut Page) {
+        let counters = &self.counters;
+        for (name, help, value) in [
+            (
+                "points_stored_total",
+                "points given to the series store since the start",
+                &counters.stored,
+            ),
+            (
+                "points_duplicate_total",
+                "points that were there before",
+                &counters.duplicates,
+            ),
+            (
+                "points_replaced_total",
+                "points that took the place of another",
+                &counters.replaced,
+            ),
+        ] {
+            page.line(name, "counter", help, value.load(Ordering::Relaxed) as f64);
+        }
+        match self.series.stats() {
+            Ok(series) => {
+                page.line(
+                    "series_head_points",
+                    "gauge",
+                    "points in memory, not yet in a block",
+                    series.head_points as f64,
+                );
+                page.line(
+                    "series_block_points",
+                    "gauge",
+                    "points in blocks",
+                    series.block_points as f64,
+                );
+                page.line("series_blocks", "gauge", "blocks on disk", series.blocks as f64);
+                page.line(
+                    "series_bytes",
+                    "gauge",
+                    "bytes of the partitions on disk",
+                    series.disk_bytes as f64,
+                );
+            }
+            Err(error) => tracing::warn!(%error, "the series store cannot be counted"),
+        }
+    }
+
+    /// Why the program is not ready; none when it is.
+    pub(super) fn why_not_ready(&self) -> Option<String> {
+        if let Some(why) = self.journal.stopped() {
+            return Some(format!("the journal has stopped: {why}"));
+        }
+        if let Some(error) = self.pipeline.error() {
+            return Some(error.to_string());
+        }
+        let why = "the disk or the journal is full: nothing is acknowledged until there is room";
+        self.journal.stats().refusing.then(|| why.to_owned())
+    }
+}
+
+/// A page of metrics in Prometheus' text form.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.head(name, kind, help);
+        self.value(name, value);
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(
+            self.0,
+            "# HELP townwatch_{name} {help}\n# TYPE townwatch_{name} {kind}"
+        );
+    }
+
+    fn value(&mut self, name: &str, value: f64) {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(self.0, "townwatch_{name} {value}");
+    }
+}
