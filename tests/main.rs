@@ -1,1 +1,27 @@
+//! End to end: the program as a process, real sockets, real clients, crashes, a browser.
+//!
+//! Every server listens on a port of the system's choice, in a temporary folder, and is ended by its
+//! process id. Nothing here sleeps: everything waits for a condition with a deadline (`support::wait`).
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, says what it measured or skipped, and tells its story in one piece"
+)]
+
+mod support;
+
+mod alarms;
+mod bad_input;
+mod browser;
+mod clients;
+mod command_line;
+mod crash;
+mod demo;
+mod disk_full;
+mod figures;
+mod modbus;
+mod simulated;
+mod structure;

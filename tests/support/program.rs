@@ -1,0 +1,221 @@
+//! `townwatch` as a process: started on ports of the system's choice, ended by its process id.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use super::wait;
+
+/// The program under test.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_townwatch"));
+    command.env("TOWNWATCH_LOG", "warn,rumqttd=error");
+    command
+}
+
+/// A running `townwatch serve` or `townwatch demo`.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    /// Where the MQTT gate listens.
+    pub mqtt: SocketAddr,
+    /// Where the pages and the API are.
+    pub web: SocketAddr,
+}
+
+impl Server {
+    /// Starts `serve` with a configuration in `folder` (see [`Setup`]) and waits until it is ready.
+    pub(crate) fn serve(folder: &Path) -> Self {
+        let mut command = command();
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(folder.join("townwatch.toml"));
+        Self::start(command)
+    }
+
+    /// Starts `demo` with these arguments, on free ports, and waits until it is ready.
+    pub(crate) fn demo(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = command();
+        command
+            .args(["demo", "--mqtt", "127.0.0.1:0", "--web", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(arguments);
+        Self::start(command)
+    }
+
+    /// Starts `command` and waits until it has said where it listens.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = sync_channel(10_000);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut mqtt = None;
+        let mut web = None;
+        while mqtt.is_none() || web.is_none() {
+            let line = lines.recv_timeout(wait::LONG).unwrap_or_else(|error| {
+                panic!(
+                    "townwatch did not say where it listens: {error}; {:?}",
+                    child.try_wait()
+                )
+            });
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["MQTT", address, ..] => mqtt = address.parse().ok(),
+                ["pages", address, ..] => {
+                    web = address
+                        .trim_start_matches("http://")
+                        .trim_end_matches('/')
+                        .parse()
+                        .ok();
+                }
+                _ => {}
+            }
+        }
+        Self {
+            child,
+            lines,
+            mqtt: mqtt.unwrap(),
+            web: web.unwrap(),
+        }
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop (SIGTERM) and waits until it has.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        wait::until("townwatch stops in order", wait::LONG, || {
+            match self.child.try_wait() {
+                Ok(Some(status)) => Ok(status),
+                other => Err(format!("{other:?}")),
+            }
+        })
+    }
+
+    /// The next line on standard output.
+    pub(crate) fn line(&self, within: Duration) -> Option<String> {
+        self.lines.recv_timeout(within).ok()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A folder with a configuration and a registry for `serve`.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub folder: tempfile::TempDir,
+}
+
+impl Setup {
+    /// Devices, each with password `secret`, and further lines of configuration.
+    pub(crate) fn new(registry: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("county.toml"), registry).unwrap();
+        let setup = Self { folder };
+        setup.configure(more);
+        setup
+    }
+
+    /// Writes the configuration again.
+    pub(crate) fn configure(&self, more: &str) {
+        let config = format!(
+            "[data]\nfolder = \"data\"\n[registry]\nfile = \"county.toml\"\n[web]\nlisten = \"127.0.0.1:0\"\n{more}\n"
+        );
+        let config = if more.contains("[mqtt]") {
+            config
+        } else {
+            format!("{config}[mqtt]\nlisten = \"127.0.0.1:0\"\nanonymous = \"subscribe\"\n")
+        };
+        std::fs::write(self.path().join("townwatch.toml"), config).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    pub(crate) fn start(&self) -> Server {
+        Server::serve(self.path())
+    }
+}
+
+/// A running `townwatch simulate`, which takes faults on its standard input.
+#[derive(Debug)]
+pub(crate) struct Simulator {
+    child: Child,
+    input: ChildStdin,
+}
+
+impl Simulator {
+    /// Starts the small county against the gate at `mqtt`; its registry is written to `registry` first.
+    pub(crate) fn start(mqtt: SocketAddr, registry: &Path, more: &[&str]) -> Self {
+        let mut command = command();
+        command
+            .args(["simulate", "--mqtt", &mqtt.to_string(), "--registry-out"])
+            .arg(registry)
+            .args(more);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        wait::until("the simulator writes its registry", wait::LONG, || {
+            std::fs::read_to_string(registry)
+                .ok()
+                .filter(|text| serde_json::from_str::<serde_json::Value>(text).is_ok())
+                .map(|_| ())
+                .ok_or_else(|| format!("{:?}", child.try_wait()))
+        });
+        Self { child, input }
+    }
+
+    /// Plays a fault.
+    pub(crate) fn fault(&mut self, text: &str) {
+        writeln!(self.input, "{text}").unwrap();
+        self.input.flush().unwrap();
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
