@@ -245,16 +245,15 @@ fn the_demo() {
     }
     let history = begun.elapsed();
     println!("\nDemo, small county, seed {SEED}: ready after {:.2} s; seven days of history after {:.1} s", first_page.as_secs_f64(), history.as_secs_f64());
-    for (name, metric) in [
-        ("points in the store", "townwatch_points_stored_total"),
-        ("blocks", "townwatch_series_blocks"),
-        ("bytes per point on disk", "townwatch_series_bytes_per_point"),
-    ] {
-        println!("{name}: {:.2}", server.metric(metric));
-    }
+    let (block_points, bytes) = (server.metric("townwatch_series_block_points"), server.metric("townwatch_series_bytes"));
+    println!("points stored: {:.0}", server.metric("townwatch_points_stored_total"));
+    println!(
+        "in blocks: {block_points:.0} points, {bytes:.0} bytes, {:.2} B/point (the rest is in memory)",
+        bytes / block_points.max(1.0)
+    );
     println!("\n| page | median of 20, ms |\n| --- | --- |");
     let (_, devices) = server.get("/api/v1/devices");
-    let tank = devices.split('"').find(|word| word.contains("tank-1") || word.ends_with("tank1")).unwrap_or("").to_owned();
+    let tank = devices.split('"').find(|word| word.starts_with("depot-1-tank-")).unwrap_or("").to_owned();
     for path in ["/", "/map.svg", "/alarms", "/api/v1/map.geojson", "/api/v1/figures/lighting_rate"] {
         println!("| {path} | {:.1} |", median((0..20).map(|_| server.get(path).0).collect()));
     }
