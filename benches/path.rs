@@ -3,6 +3,8 @@
 //! `cargo bench --bench path` prints a table for `docs/performance.md`. Everything that the figures depend
 //! on is printed with them: machine, seed, window, values a message, seconds.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
@@ -48,22 +50,40 @@ impl Server {
             match words.as_slice() {
                 ["MQTT", address, ..] => mqtt = address.parse().ok(),
                 ["pages", address, ..] => {
-                    web = address.trim_start_matches("http://").trim_end_matches('/').parse().ok();
+                    web = address
+                        .trim_start_matches("http://")
+                        .trim_end_matches('/')
+                        .parse()
+                        .ok();
                 }
                 _ => {}
             }
         }
-        Self { child, mqtt: mqtt.expect("said"), web: web.expect("said"), lines }
+        Self {
+            child,
+            mqtt: mqtt.expect("said"),
+            web: web.expect("said"),
+            lines,
+        }
     }
 
     fn get(&self, path: &str) -> (Duration, String) {
         let clock = std_instant();
         let mut stream = std::net::TcpStream::connect(self.web).expect("the web listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.web).expect("it hears");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.web
+        )
+        .expect("it hears");
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).expect("it answers");
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(text.starts_with("HTTP/1.1 200"), "{path}: {}", text.lines().next().unwrap_or("nothing"));
+        assert!(
+            text.starts_with("HTTP/1.1 200"),
+            "{path}: {}",
+            text.lines().next().unwrap_or("nothing")
+        );
         (clock.elapsed(), text)
     }
 
@@ -78,9 +98,21 @@ impl Server {
     fn cost(&self) -> (f64, f64) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks: f64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        let ticks: f64 = fields
+            .iter()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<f64>().ok())
+            .sum();
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().split(' ').next()?.parse::<f64>().ok());
+        let kib = status.lines().find_map(|line| {
+            line.strip_prefix("VmRSS:")?
+                .trim()
+                .split(' ')
+                .next()?
+                .parse::<f64>()
+                .ok()
+        });
         (ticks / 100.0, kib.unwrap_or(0.0) / 1024.0)
     }
 }
@@ -88,7 +120,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already.
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().ok();
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .ok();
         while self.lines.next().is_some() {}
         self.child.wait().ok();
     }
@@ -106,7 +141,11 @@ fn publish(topic: &str, id: u16, ts: i64) -> Vec<u8> {
         ts % 1_000_000
     );
     let length = 2 + topic.len() + 2 + payload.len();
-    let mut bytes = vec![0x32, u8::try_from(length % 128 + 128).unwrap_or(0), u8::try_from(length / 128).unwrap_or(0)];
+    let mut bytes = vec![
+        0x32,
+        u8::try_from(length % 128 + 128).unwrap_or(0),
+        u8::try_from(length / 128).unwrap_or(0),
+    ];
     bytes.extend(u16::try_from(topic.len()).unwrap_or(0).to_be_bytes());
     bytes.extend(topic.as_bytes());
     bytes.extend(id.to_be_bytes());
@@ -126,7 +165,12 @@ fn connect(device: &str) -> Vec<u8> {
 }
 
 /// One connection with a window of messages in flight until `end`; gives the acknowledged count.
-async fn load(address: SocketAddr, device: String, base: i64, end: std::time::Instant) -> (u64, Histogram<u64>) {
+async fn load(
+    address: SocketAddr,
+    device: String,
+    base: i64,
+    end: std::time::Instant,
+) -> (u64, Histogram<u64>) {
     let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
     let mut stream = TcpStream::connect(address).await.expect("the gate listens");
     stream.set_nodelay(true).expect("a socket takes it");
@@ -149,12 +193,17 @@ async fn load(address: SocketAddr, device: String, base: i64, end: std::time::In
         let mut buffer = [0; 4 * WINDOW];
         let mut filled = stream.read(&mut buffer).await.expect("the gate answers");
         while filled % 4 != 0 {
-            filled += stream.read(buffer.get_mut(filled..).expect("room for whole PUBACKs")).await.expect("it goes on");
+            filled += stream
+                .read(buffer.get_mut(filled..).expect("room for whole PUBACKs"))
+                .await
+                .expect("it goes on");
         }
         assert!(filled > 0, "the gate closed {device}");
         for _ in 0..filled / 4 {
             let sent = in_flight.pop_front().expect("only what was sent is acknowledged");
-            latencies.record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX)).ok();
+            latencies
+                .record(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX))
+                .ok();
             acknowledged += 1;
         }
     }
@@ -177,7 +226,10 @@ fn through_the_path(connections: usize) {
     configure(folder.path(), connections);
     let config = folder.path().join("townwatch.toml");
     let server = Server::start(&["serve", "--config", config.to_str().expect("a plain path")]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let base = SystemClock::new().now().millis() - 3_600_000;
     let (cpu_before, _) = server.cost();
     let begun = std_instant();
@@ -206,7 +258,9 @@ fn through_the_path(connections: usize) {
     }
     // Until every acknowledged value is decoded, judged by the alarms, and in the store.
     let wanted = acknowledged as f64 * VALUES as f64;
-    while server.metric("townwatch_points_stored_total") < wanted && begun.elapsed() < Duration::from_secs(120) {
+    while server.metric("townwatch_points_stored_total") < wanted
+        && begun.elapsed() < Duration::from_secs(120)
+    {
         std::thread::park_timeout(Duration::from_millis(50));
     }
     let whole = begun.elapsed().as_secs_f64();
@@ -233,8 +287,16 @@ fn the_demo() {
     let data = folder.path().join("data");
     let begun = std_instant();
     let mut server = Server::start(&[
-        "demo", "--mqtt", "127.0.0.1:0", "--web", "127.0.0.1:0", "--seed", &SEED.to_string(), "--calm",
-        "--data", data.to_str().expect("a plain path"),
+        "demo",
+        "--mqtt",
+        "127.0.0.1:0",
+        "--web",
+        "127.0.0.1:0",
+        "--seed",
+        &SEED.to_string(),
+        "--calm",
+        "--data",
+        data.to_str().expect("a plain path"),
     ]);
     let first_page = begun.elapsed();
     let (_, _) = server.get("/");
@@ -244,35 +306,69 @@ fn the_demo() {
         }
     }
     let history = begun.elapsed();
-    println!("\nDemo, small county, seed {SEED}: ready after {:.2} s; seven days of history after {:.1} s", first_page.as_secs_f64(), history.as_secs_f64());
-    let (block_points, bytes) = (server.metric("townwatch_series_block_points"), server.metric("townwatch_series_bytes"));
-    println!("points stored: {:.0}", server.metric("townwatch_points_stored_total"));
+    println!(
+        "\nDemo, small county, seed {SEED}: ready after {:.2} s; seven days of history after {:.1} s",
+        first_page.as_secs_f64(),
+        history.as_secs_f64()
+    );
+    let (block_points, bytes) = (
+        server.metric("townwatch_series_block_points"),
+        server.metric("townwatch_series_bytes"),
+    );
+    println!(
+        "points stored: {:.0}",
+        server.metric("townwatch_points_stored_total")
+    );
     println!(
         "in blocks: {block_points:.0} points, {bytes:.0} bytes, {:.2} B/point (the rest is in memory)",
         bytes / block_points.max(1.0)
     );
     println!("\n| page | median of 20, ms |\n| --- | --- |");
     let (_, devices) = server.get("/api/v1/devices");
-    let tank = devices.split('"').find(|word| word.starts_with("depot-1-tank-")).unwrap_or("").to_owned();
-    for path in ["/", "/map.svg", "/alarms", "/api/v1/map.geojson", "/api/v1/figures/lighting_rate"] {
-        println!("| {path} | {:.1} |", median((0..20).map(|_| server.get(path).0).collect()));
+    let tank = devices
+        .split('"')
+        .find(|word| word.starts_with("depot-1-tank-"))
+        .unwrap_or("")
+        .to_owned();
+    for path in [
+        "/",
+        "/map.svg",
+        "/alarms",
+        "/api/v1/map.geojson",
+        "/api/v1/figures/lighting_rate",
+    ] {
+        println!(
+            "| {path} | {:.1} |",
+            median((0..20).map(|_| server.get(path).0).collect())
+        );
     }
     if tank.is_empty() {
         println!("(no tank found for the chart)");
     } else {
         let now = SystemClock::new().now().millis();
         let path = format!("/charts/{tank}/level.svg?from={}&to={now}", now - 7 * 86_400_000);
-        println!("| chart of seven days at 1 min | {:.1} |", median((0..20).map(|_| server.get(&path).0).collect()));
+        println!(
+            "| chart of seven days at 1 min | {:.1} |",
+            median((0..20).map(|_| server.get(&path).0).collect())
+        );
     }
 }
 
 fn main() {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("").trim_start_matches([' ', '\t', ':']);
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("")
+        .trim_start_matches([' ', '\t', ':']);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("machine: {cores} cores, {model}; load client on the same machine; seed {SEED}");
-    println!("{VALUES} values a message, QoS 1, {WINDOW} in flight a connection, {SECONDS} s; every PUBACK after an fsync\n");
-    println!("| connections | messages/s | PUBACK p50 ms | p99 ms | max ms | points/s stored | CPU s per million points | memory MiB |");
+    println!(
+        "{VALUES} values a message, QoS 1, {WINDOW} in flight a connection, {SECONDS} s; every PUBACK after an fsync\n"
+    );
+    println!(
+        "| connections | messages/s | PUBACK p50 ms | p99 ms | max ms | points/s stored | CPU s per million points | memory MiB |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     rlimit::increase_nofile_limit(1 << 16).ok();
     for connections in [1, 100, 1000] {
