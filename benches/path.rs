@@ -230,7 +230,9 @@ fn through_the_path(connections: usize) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let base = SystemClock::new().now().millis() - 3_600_000;
+    // Some minutes back, a millisecond on with each message: the fastest client stays in the past, and none is so late
+    // that its clock would be taken for a wrong one.
+    let base = SystemClock::new().now().millis() - 400_000;
     let (cpu_before, _) = server.cost();
     let begun = std_instant();
     let end = begun + Duration::from_secs(SECONDS);
@@ -258,8 +260,7 @@ fn through_the_path(connections: usize) {
     }
     // Until every acknowledged value is decoded, judged by the alarms, and in the store.
     let wanted = acknowledged as f64 * VALUES as f64;
-    while server.metric("townwatch_points_stored_total") < wanted
-        && begun.elapsed() < Duration::from_secs(120)
+    while server.metric("townwatch_points_stored_total") < wanted && begun.elapsed() < Duration::from_secs(60)
     {
         std::thread::park_timeout(Duration::from_millis(50));
     }

@@ -72,9 +72,10 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
         options.data.display()
     ));
     let result = watch(&server, &mut child, &state, &*clock, origin).await;
-    child.stop().await;
-    // Whatever ended the watch, what was acknowledged is put away in order.
+    // Whatever ended the watch, what was acknowledged is put away in order. The server goes first: a poller whose
+    // slaves are gone would cry wolf.
     let stopped = server.stop().await;
+    child.stop().await;
     county_clock::keep(&state, clock.now())
         .map_err(|error| Failure::other("the county's time cannot be kept", error))?;
     result.and(stopped).map(|()| ExitCode::SUCCESS)

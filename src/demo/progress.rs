@@ -45,9 +45,7 @@ impl Shown {
             return out.flush().map(|()| true).map_err(failed);
         }
         let percent = acknowledged.saturating_mul(100) / total;
-        let line = format!(
-            "  history of seven days: {percent:3} % ({acknowledged} of {total} records, {seconds} s)"
-        );
+        let line = format!("  history: {percent:3} % ({acknowledged} of {total} records, {seconds} s)");
         if self.terminal {
             write!(std::io::stderr(), "\r{line}").map_err(failed)?;
         } else if percent / 10 > self.tenths {
