@@ -75,7 +75,7 @@ pub(crate) struct Demo {
     /// The same seed makes the same county.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// A fault to play: KIND[:DEVICE][@START][+DURATION], e.g. gas-leak@10s+2min; may be repeated.
+    /// A fault to play: `KIND[:DEVICE][@START][+DURATION]`, e.g. gas-leak@10s+2min; may be repeated.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<String>,
     /// Leave out the scenario of faults that makes alarms come and go.
@@ -110,7 +110,7 @@ pub(crate) struct Simulate {
     /// How many times faster than real time the county runs, 1 to 600.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub speed: u32,
-    /// A fault to play: KIND[:DEVICE][@START][+DURATION]; may be repeated. More can be typed on standard
+    /// A fault to play: `KIND[:DEVICE][@START][+DURATION]`; may be repeated. More can be typed on standard
     /// input, one a line, while it runs.
     #[arg(long = "fault", value_name = "FAULT")]
     pub faults: Vec<String>,

@@ -48,7 +48,7 @@ pub(crate) struct Config {
 pub(crate) struct Data {
     /// Folder; made when missing. Default `"./townwatch-data"`.
     pub folder: PathBuf,
-    /// How long points are kept. Default 13 months, `"400d"`; at least `"1d"`. Source: `domain.md` §7 [assumed].
+    /// How long points are kept. Default 13 months, `"400d"`; at least `"1d"`. Source: `domain.md` §7 (assumed).
     pub keep: Spanned<Span>,
     /// How long raw messages are kept in the journal after everybody has read them. Default `"7d"`.
     pub journal_keep: Span,

@@ -33,7 +33,7 @@ pub struct StoredRule {
 pub struct StoredDevice {
     /// Place in the catalogue.
     pub device: usize,
-    /// Version 1: see [`pack`].
+    /// Version 1: see `pack`.
     pub body: Vec<u8>,
 }
 

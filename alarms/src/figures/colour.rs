@@ -10,7 +10,7 @@ use super::policy::GasPolicy;
 
 /// A colour of the four-colour map 红橙黄蓝, or grey. In order of rank.
 ///
-/// Source: 安委办〔2016〕11号, four levels; grey for "no data" [assumed].
+/// Source: 安委办〔2016〕11号, four levels; grey for "no data" (assumed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Colour {

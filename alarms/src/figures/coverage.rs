@@ -24,7 +24,7 @@ enum Standing {
     Never,
 }
 
-/// Source: domain.md §1.2, [assumed] form: the latest evaluation at or before `at` counts, whatever an
+/// Source: domain.md §1.2, (assumed) form: the latest evaluation at or before `at` counts, whatever an
 /// earlier one said, until the end of its validity (included).
 fn standing(evaluations: &[&Evaluation], at: Timestamp, policy: &CoveragePolicy) -> Standing {
     let latest = (evaluations.iter())

@@ -51,7 +51,7 @@ impl LampTime {
 }
 
 /// Lit: relay on and P ≥ `lit_share` × rated × dim. A reading counts until the next of its signal, at most
-/// for `hold`; then, or when it is bad, the signal is unknown. Source: domain.md §3.1, [assumed].
+/// for `hold`; then, or when it is bad, the signal is unknown. Source: domain.md §3.1, (assumed).
 pub(super) fn lamp_time(night: Night, readings: Readings<'_>, lamp: &Lamp) -> LampTime {
     let undimmed = readings.dim.iter().all(|sample| sample.quality.is_bad());
     let mut relay = Held::new(readings.relay, lamp.hold);

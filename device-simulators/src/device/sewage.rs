@@ -14,7 +14,7 @@ const CYCLE: i64 = 24 * MINUTE;
 const TURN: i64 = 6 * 60 * MINUTE;
 /// An analyser measures once in so long and shows the result until the next.
 const ANALYSIS: i64 = 2 * 60 * MINUTE;
-/// Mean COD and NH3-N of the dry influent of a village, mg/L; a town's is stronger [assumed].
+/// Mean COD and NH3-N of the dry influent of a village, mg/L; a town's is stronger (assumed).
 const COD_MEAN: f64 = 210.0;
 const NH3N_MEAN: f64 = 30.0;
 /// Tank levels between which the lift pump works, m.
