@@ -15,7 +15,7 @@ use std::sync::Arc;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Anonymous, Gate, GateConfig, GateError, RegistryAuthenticator};
+use broker::{Anonymous, Gate, GateConfig, GateError, MemoryKeeper, RegistryAuthenticator};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
@@ -386,6 +386,7 @@ async fn start_gate(
         settings,
         Arc::new(authenticator),
         Arc::new(JournalIntake(journal.clone())),
+        Arc::new(MemoryKeeper::default()),
         Arc::clone(clock),
     )
     .await

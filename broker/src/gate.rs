@@ -16,7 +16,7 @@ use crate::counters::Tally;
 use crate::fanout::FanOut;
 use crate::limits::REFUSALS_MAX;
 use crate::sessions::Sessions;
-use crate::{Authenticator, Counters, GateConfig, Intake};
+use crate::{Authenticator, Counters, GateConfig, Intake, Keeper, KeeperError};
 
 /// How long the listener rests when the operating system has no socket for it.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +35,9 @@ pub enum GateError {
     /// The thread of the fan-out could not be started.
     #[error("cannot start the fan-out to subscribers")]
     FanOut(#[source] std::io::Error),
+    /// Sessions and retained messages of before could not be read. Restore their file from a backup.
+    #[error("cannot read the sessions and retained messages of before")]
+    Keeper(#[source] KeeperError),
 }
 
 /// The open gate. Dropping it closes it without waiting for anything; [`Gate::stop`] is the orderly way.
@@ -47,7 +50,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Listens. A message is acknowledged only after `intake` has taken it; it is stamped by `clock`.
+    /// Listens. A message is acknowledged only after `intake` has taken it; it is stamped by `clock`. What
+    /// `keeper` has kept is there again before the first client.
     ///
     /// # Errors
     /// [`GateError`]; nothing is left running.
@@ -55,8 +59,11 @@ impl Gate {
         config: GateConfig,
         authenticator: Arc<dyn Authenticator>,
         intake: Arc<dyn Intake>,
+        keeper: Arc<dyn Keeper>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, GateError> {
+        // Nothing outlives the process yet: the next change of the gate reads and writes it.
+        drop(keeper);
         let address = config.listen;
         let listen = |source| GateError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;

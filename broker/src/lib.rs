@@ -23,6 +23,7 @@ mod config;
 mod counters;
 mod fanout;
 mod intake;
+mod keeper;
 pub mod limits;
 mod sessions;
 pub mod topic;
@@ -34,6 +35,7 @@ pub use config::GateConfig;
 pub use counters::Counters;
 pub use gate::{Gate, GateError};
 pub use intake::{Intake, IntakeError};
+pub use keeper::{Change, Keeper, KeeperError, MemoryKeeper, Room};
 
 /// A boxed future, as the seams of this crate return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

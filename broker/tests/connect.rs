@@ -250,6 +250,7 @@ async fn a_taken_port_is_an_error_that_names_it() {
         broker::GateConfig::new(address),
         std::sync::Arc::new(authenticator),
         intake,
+        std::sync::Arc::new(broker::MemoryKeeper::default()),
         std::sync::Arc::new(clock),
     );
     let error = second.await.err().unwrap();

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use broker::{Anonymous, BoxFuture, Gate, GateConfig, Intake, IntakeError, RegistryAuthenticator};
+use broker::{
+    Anonymous, BoxFuture, Gate, GateConfig, Intake, IntakeError, MemoryKeeper, RegistryAuthenticator,
+};
 use telemetry::registry::{Device, Position, Registry, Site, SiteKind, Transport};
 use telemetry::time::ManualClock;
 use telemetry::{Catalogue, DeviceId, RawMessage, SeriesId, SiteId, Timestamp};
@@ -162,9 +164,15 @@ pub(crate) async fn gate(
     change(&mut config);
     let authenticator = Arc::new(RegistryAuthenticator::new(catalogue(), anonymous));
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_763_870_400_000)));
-    Gate::start(config, authenticator, intake.clone(), clock)
-        .await
-        .unwrap()
+    Gate::start(
+        config,
+        authenticator,
+        intake.clone(),
+        Arc::new(MemoryKeeper::default()),
+        clock,
+    )
+    .await
+    .unwrap()
 }
 
 /// A gate with everything by default, and no anonymous clients.
