@@ -34,10 +34,13 @@ use telemetry::time::Span;
 use telemetry::{Clock, Lsn, RawMessage};
 use tokio::sync::{Semaphore, oneshot};
 
-use committer::{Committer, Published, Queue, Request, Shared};
+use committer::{Committer, Published, Request, Shared};
 use file::JournalFile;
 use ring::Ring;
 use usage::Usage;
+
+use crate::durable::file::OpenError;
+use crate::durable::line::Line;
 
 /// The name of the journal's file in the data directory.
 pub const JOURNAL_FILE: &str = "journal.db";
@@ -144,6 +147,15 @@ impl JournalError {
             source,
         }
     }
+
+    fn open(path: &Path, error: OpenError) -> Self {
+        let file = path.display().to_string();
+        match error {
+            OpenError::Engine(doing, source) => Self::Engine { file, doing, source },
+            OpenError::Missing { beside } => Self::Missing { file, beside },
+            OpenError::Newer { found } => Self::Newer { file, found },
+        }
+    }
 }
 
 /// What the journal did since it was opened. Times are those of its clock, added up in whole
@@ -238,11 +250,7 @@ impl Journal {
             config,
             clock,
             room: Arc::new(Semaphore::new(room)),
-            queue: Mutex::new(Queue {
-                waiting: std::collections::VecDeque::new(),
-                open: true,
-            }),
-            arrived: Condvar::new(),
+            line: Line::new(),
             published: Mutex::new(published),
             progressed: Condvar::new(),
         });
@@ -250,7 +258,6 @@ impl Journal {
             shared: Arc::clone(&shared),
             file,
             position,
-            log_bytes: 0,
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -297,15 +304,9 @@ impl Journal {
             reply,
             room,
         };
-        {
-            let mut queue = shared.queue();
-            if !queue.open {
-                drop(queue);
-                return Err(shared.refusal());
-            }
-            queue.waiting.push_back(request);
+        if shared.line.push(request).is_err() {
+            return Err(shared.refusal());
         }
-        shared.arrived.notify_one();
         match answer.await {
             Ok(outcome) => outcome,
             Err(_gone) => Err(shared.refusal()),
@@ -395,7 +396,7 @@ impl Journal {
         let (published, _) = shared
             .progressed
             .wait_timeout_while(published, timeout, |published| {
-                published.newest <= after && published.stopped.is_none() && shared.queue().open
+                published.newest <= after && published.stopped.is_none() && shared.line.is_open()
             })
             .unwrap_or_else(PoisonError::into_inner);
         published.newest

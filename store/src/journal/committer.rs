@@ -1,27 +1,24 @@
 //! The one thread that writes: takes all appends that wait, commits them with one fsync, wakes them.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use telemetry::time::Span;
 use telemetry::{Clock, Lsn, RawMessage};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::file::{JournalFile, Position, TrimPlan, is_full};
+use super::file::{JournalFile, Position, TrimPlan};
 use super::record::Encoder;
 use super::ring::{Chunk, Ring};
 use super::usage::Usage;
 use super::{JournalConfig, JournalError, JournalStats};
+use crate::durable::file::is_full;
+use crate::durable::line::{Line, Waiting};
 
 /// A row of the journal is closed when its blob has this many bytes, so that a reader need not decode
 /// a whole group to get at its end.
 const ROW_BYTES: usize = 256 * 1024;
 /// What one commit takes at most; the rest waits for the next.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
-/// The log is copied into the file when nobody waits and it has this many bytes,
-const CHECKPOINT_IDLE_BYTES: u64 = 2 << 20;
-/// and at this many bytes even when somebody waits.
-const CHECKPOINT_FORCED_BYTES: u64 = 32 << 20;
 
 /// An append that waits for its fsync.
 pub(super) struct Request {
@@ -33,10 +30,10 @@ pub(super) struct Request {
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// The appends that wait. Bounded by [`Shared::room`].
-pub(super) struct Queue {
-    pub(super) waiting: VecDeque<Request>,
-    pub(super) open: bool,
+impl Waiting for Request {
+    fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
 }
 
 /// What readers see.
@@ -57,26 +54,21 @@ pub(super) struct Shared {
     pub(super) config: JournalConfig,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) room: Arc<Semaphore>,
-    pub(super) queue: Mutex<Queue>,
-    pub(super) arrived: Condvar,
+    /// The appends that wait. Bounded by `room`.
+    pub(super) line: Line<Request>,
     pub(super) published: Mutex<Published>,
     pub(super) progressed: Condvar,
 }
 
 impl Shared {
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn published(&self) -> MutexGuard<'_, Published> {
         self.published.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No more appends are taken; those that wait are still committed.
     pub(super) fn shut(&self) {
-        self.queue().open = false;
+        self.line.shut();
         self.room.close();
-        self.arrived.notify_all();
     }
 
     /// Why an append cannot be taken any more.
@@ -89,28 +81,6 @@ impl Shared {
             None => JournalError::Closed,
         }
     }
-
-    /// Waits for appends and takes as many as one commit may hold; none when the journal is closed and
-    /// nothing waits any more.
-    fn next_group(&self) -> Option<Vec<Request>> {
-        let mut queue = self.queue();
-        while queue.waiting.is_empty() {
-            if !queue.open {
-                return None;
-            }
-            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
-        }
-        let mut bytes = 0;
-        let mut group = Vec::new();
-        while bytes < COMMIT_BYTES_MAX {
-            let Some(request) = queue.waiting.pop_front() else {
-                break;
-            };
-            bytes += request.size_bytes;
-            group.push(request);
-        }
-        Some(group)
-    }
 }
 
 /// The committer. It alone owns the writing connection.
@@ -118,15 +88,16 @@ pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
     pub(super) file: JournalFile,
     pub(super) position: Position,
-    /// Bytes that went into the log since it was last copied into the file.
-    pub(super) log_bytes: u64,
 }
 
 impl Committer {
     /// Commits until the journal is closed or stops.
     pub(super) fn run(mut self) {
-        while let Some(group) = self.shared.next_group() {
-            let outcome = self.commit(group).and_then(|()| self.checkpoint_when_due());
+        while let Some(group) = self.shared.line.next_group(COMMIT_BYTES_MAX) {
+            let outcome = self.commit(group).and_then(|()| {
+                let idle = self.shared.line.is_empty();
+                self.file.file.checkpoint_when_due(idle)
+            });
             if let Err(error) = outcome {
                 self.stop(&error);
                 return;
@@ -256,35 +227,12 @@ impl Committer {
         stats.commit_time = Span::from_millis(stats.commit_time.millis() + took.millis());
         stats.commit_time_max = longer(stats.commit_time_max, took);
         drop(published);
-        self.log_bytes += bytes + 16 * 1024;
+        self.file.file.logged(bytes + 16 * 1024);
         self.shared.progressed.notify_all();
         for (reply, lsn, room) in done {
             drop(room);
             // Whoever asked may have gone away; the message is durable all the same.
             drop(reply.send(Ok(lsn)));
-        }
-    }
-
-    fn checkpoint_when_due(&mut self) -> rusqlite::Result<()> {
-        let idle = self.shared.queue().waiting.is_empty();
-        let due = if idle {
-            CHECKPOINT_IDLE_BYTES
-        } else {
-            CHECKPOINT_FORCED_BYTES
-        };
-        if self.log_bytes < due {
-            return Ok(());
-        }
-        self.log_bytes = 0;
-        match self.file.checkpoint() {
-            Err(error) if is_full(&error) => {
-                tracing::warn!(
-                    file = self.shared.file,
-                    "disk full: the log could not be copied into the file"
-                );
-                Ok(())
-            }
-            outcome => outcome,
         }
     }
 
@@ -298,9 +246,8 @@ impl Committer {
         );
         self.shared.published().stopped = Some(error.to_string().into());
         self.shared.shut();
-        self.file.leave_alone();
-        let waiting: Vec<Request> = self.shared.queue().waiting.drain(..).collect();
-        for request in waiting {
+        self.file.file.leave_alone();
+        for request in self.shared.line.drain() {
             answer(request, Err(self.shared.refusal()));
         }
         // Between the look and the sleep of a waiter lies this lock: without it the call could come too early.

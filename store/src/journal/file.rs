@@ -1,14 +1,13 @@
 //! The SQLite file of the journal: what is done to the disk, and by which statements.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use telemetry::{Lsn, Timestamp};
 
 use super::JournalError;
 use super::record::Encoder;
+use crate::durable::file::DurableFile;
 
 /// The version of the tables. A file of a later version is refused, never touched.
 const VERSION: i64 = 1;
@@ -77,66 +76,39 @@ pub(super) struct TrimPlan {
 /// The writing connection.
 #[derive(Debug)]
 pub(super) struct JournalFile {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) file: DurableFile,
 }
 
 impl JournalFile {
     pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
-        let failed = |doing| move |source| JournalError::engine(path, doing, source);
-        let wal = path.with_extension("db-wal");
-        if !path.exists() && wal.exists() {
-            return Err(JournalError::Missing {
-                file: path.display().to_string(),
-                beside: wal.display().to_string(),
-            });
-        }
-        let mut connection = Connection::open(path).map_err(failed("opening it"))?;
-        configure(&connection).map_err(failed("configuring it"))?;
-        let found: i64 = connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(failed("reading its version"))?;
-        if found > VERSION {
-            return Err(JournalError::Newer {
-                file: path.display().to_string(),
-                found,
-            });
-        }
-        if found < VERSION {
-            let tx = connection.transaction().map_err(failed("making its tables"))?;
-            tx.execute_batch(SCHEMA).map_err(failed("making its tables"))?;
-            tx.pragma_update(None, "user_version", VERSION)
-                .map_err(failed("writing its version"))?;
-            tx.commit().map_err(failed("making its tables"))?;
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            connection,
-        })
+        DurableFile::open(path, VERSION, SCHEMA)
+            .map(|file| Self { file })
+            .map_err(|error| JournalError::open(path, error))
     }
 
     /// A second connection, for readers.
     pub(super) fn reader(&self) -> Result<Connection, JournalError> {
-        let failed = |source| JournalError::engine(&self.path, "opening it for reading", source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
-        reader.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
-        Ok(reader)
+        let path = self.file.path();
+        self.file
+            .reader()
+            .map_err(|error| JournalError::open(path, error))
     }
 
     pub(super) fn position(&self) -> Result<Position, JournalError> {
-        let failed = |source| JournalError::engine(&self.path, "reading its position", source);
+        let failed = |source| JournalError::engine(self.file.path(), "reading its position", source);
         let (first, next, stored): (i64, i64, i64) = self
-            .connection
+            .file
+            .connection()
             .query_row(
                 "SELECT oldest_lsn, next_lsn, stored_bytes FROM position",
                 [],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
             .map_err(failed)?;
-        let oldest = oldest_row(&self.connection).map_err(failed)?;
+        let oldest = oldest_row(self.file.connection()).map_err(failed)?;
         let after_newest: Option<i64> = self
-            .connection
+            .file
+            .connection()
             .query_row(
                 "SELECT first_lsn + count FROM batch ORDER BY first_lsn DESC LIMIT 1",
                 [],
@@ -149,7 +121,7 @@ impl JournalFile {
             && next >= 1;
         if !fits {
             return Err(JournalError::Damaged {
-                file: self.path.display().to_string(),
+                file: self.file.path().display().to_string(),
                 lsn: Lsn(unsigned(first)),
                 what: "the batches do not begin or end where the position says",
             });
@@ -169,7 +141,7 @@ impl JournalFile {
         before: Position,
     ) -> rusqlite::Result<Position> {
         let mut after = before;
-        let tx = self.connection.transaction()?;
+        let tx = self.file.transaction()?;
         if let Some(plan) = plan {
             let freed = trim(&tx, plan, before.stored_bytes)?;
             after.stored_bytes = after.stored_bytes.saturating_sub(freed);
@@ -195,42 +167,6 @@ impl JournalFile {
         tx.commit()?;
         Ok(after)
     }
-
-    /// Copies what the write-ahead log holds into the file, so that the log starts over.
-    ///
-    /// We call this ourselves because SQLite's own automatic checkpoint swallows its errors: a failed
-    /// fsync of the file would go unseen and be tried again.
-    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-    }
-
-    /// Keeps the connection from touching the file when it is closed: after a failed fsync nobody
-    /// knows what is on the disk.
-    pub(super) fn leave_alone(&self) {
-        let set = self
-            .connection
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        if let Err(error) = set {
-            tracing::warn!(%error, "the journal's last checkpoint could not be turned off");
-        }
-    }
-
-    /// Lets the file grow to so many pages and no further: a full disk for tests.
-    #[cfg(test)]
-    pub(super) fn limit_pages(&self, pages: i64) {
-        self.connection
-            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .unwrap();
-    }
-}
-
-/// WAL and `synchronous=FULL`: a committed transaction survives power loss. Source: `design.md` §5.
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
 /// Rows looked at in one go while trimming.
@@ -313,15 +249,6 @@ pub(super) fn rows_from(
         }
     }
     Ok(Ok(()))
-}
-
-/// Whether the disk is full and nothing else is wrong: SQLite has rolled the transaction back.
-///
-/// Besides `SQLITE_FULL` this is the case when the shared-memory file of the log could not grow.
-pub(super) fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|e| {
-        e.code == ErrorCode::DiskFull || e.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
-    })
 }
 
 /// SQLite's integers are signed; ours stay far below 2^63.

@@ -264,7 +264,7 @@ async fn a_full_disk_refuses_without_a_trace_and_the_journal_goes_on_when_there_
     let pages: i64 = side
         .pragma_query_value(None, "page_count", |row| row.get(0))
         .unwrap();
-    file.limit_pages(pages + 20);
+    file.file.limit_pages(pages + 20);
     let config = without_memory();
     let journal = Journal::start(file, &path, config.clone(), clock_at_arrival()).unwrap();
     // when appends fill it,
