@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use telemetry::{Clock, DeviceId, Origin, RawMessage};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,7 @@ use crate::fanout::{FanOut, LiveMessage, Subscriber};
 use crate::limits::{WRITE_BYTES_MAX, WRITE_STALL_TIMEOUT};
 use crate::protocol::{Cause, Close, Session, Step};
 use crate::sessions::{Seat, Sessions};
-use crate::{Authenticator, GateConfig, Intake, IntakeError};
+use crate::{Authenticator, Ending, GateConfig, Identity, Intake, IntakeError, Review};
 use inflight::{InFlight, Receipt};
 use io::{Io, Turn};
 
@@ -63,6 +64,7 @@ where
 /// A client that was let in.
 pub(crate) struct Admitted {
     pub(crate) session: Session,
+    pub(crate) identity: Identity,
     pub(crate) seat: Seat,
     pub(crate) name: Box<str>,
     pub(crate) keep_alive: Option<Duration>,
@@ -75,6 +77,9 @@ struct Client<S> {
     shared: Arc<Shared>,
     io: Io<S>,
     session: Session,
+    identity: Identity,
+    /// Says when the identity has to be reviewed.
+    changes: watch::Receiver<u64>,
     seat: Seat,
     name: Box<str>,
     /// How long the client may be silent: one and a half times what it said.
@@ -94,16 +99,22 @@ enum Event {
     Taken(Result<(), IntakeError>, Receipt),
     Live(Option<LiveMessage>),
     Timer,
+    RulesChanged,
     TakenOver,
     Stopping,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     fn new(shared: Arc<Shared>, io: Io<S>, admitted: Admitted) -> Self {
+        let mut changes = shared.authenticator.changes();
+        // A change between the login and this line is looked at as well.
+        changes.mark_changed();
         Self {
             shared,
             io,
             session: admitted.session,
+            identity: admitted.identity,
+            changes,
             seat: admitted.seat,
             name: admitted.name,
             silence_max: admitted.keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5)),
@@ -138,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Event::Live(Some(message)) => self.deliver(message),
                 Event::Live(None) => self.end(reason::UNSPECIFIED_ERROR, Cause::FanOut, "fan-out broke"),
                 Event::Timer => self.on_timer(),
+                Event::RulesChanged => self.review(),
                 Event::TakenOver => {
                     self.end(
                         reason::SESSION_TAKEN_OVER,
@@ -169,6 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             }
             message = live::next(self.subscriber.as_mut()), if deliver => Event::Live(message),
             () = tokio::time::sleep_until(timer) => Event::Timer,
+            Ok(()) = self.changes.changed() => Event::RulesChanged,
             () = self.seat.taken_over.cancelled() => Event::TakenOver,
             () = self.shared.stopping.cancelled() => Event::Stopping,
         }
@@ -212,6 +225,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 );
             }
         }
+    }
+
+    /// Somebody's rights have changed: perhaps this client's.
+    fn review(&mut self) {
+        let ending = match self.shared.authenticator.review(&self.identity) {
+            Review::Stays(permissions) => return self.session.permit(permissions),
+            Review::Ends(ending) => ending,
+        };
+        let (code, why, will) = match ending {
+            Ending::NotAuthorized => (
+                reason::NOT_AUTHORIZED,
+                "its right to be here was taken away",
+                false,
+            ),
+            Ending::Replaced => (reason::ADMINISTRATIVE_ACTION, "its password was replaced", true),
+        };
+        let close = Close::with(code, Cause::Revoked, why);
+        self.close.get_or_insert(Close { will, ..close });
     }
 
     fn end(&mut self, code: u8, cause: Cause, why: &'static str) {

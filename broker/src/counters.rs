@@ -63,6 +63,8 @@ counters! {
     refused_full,
     /// Refused: unknown user or wrong password.
     refused_credentials,
+    /// Refused: too many wrong passwords for that user from that address a moment ago.
+    refused_too_fast,
     /// Refused: not authorized.
     refused_not_authorized,
     /// Refused: client id not allowed.
@@ -83,6 +85,8 @@ counters! {
     too_large,
     /// Closed: nothing heard for one and a half keep-alives.
     keep_alive_expired,
+    /// Closed: its device or account was disabled, revoked, removed or given another password.
+    revoked,
     /// Closed: another connection of the same client came.
     taken_over,
     /// Closed: the socket took no bytes for too long.
@@ -111,6 +115,8 @@ counters! {
     subscriptions_refused,
     /// Live messages written to subscribers.
     delivered,
+    /// Messages not delivered because the client may not hear their topic any more.
+    deliveries_refused,
     /// Live messages dropped on the way into the router, or by it. What it drops before a subscription's first
     /// message has arrived is not known to anybody.
     dropped_fan_out,

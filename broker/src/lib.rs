@@ -30,7 +30,7 @@ pub mod topic;
 
 pub use acl::Permissions;
 pub use auth::registry::{Anonymous, RegistryAuthenticator};
-pub use auth::{Authenticator, Identity, Login, Refusal};
+pub use auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
 pub use config::GateConfig;
 pub use counters::Counters;
 pub use gate::{Gate, GateError};

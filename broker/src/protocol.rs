@@ -35,6 +35,8 @@ pub(crate) enum Cause {
     Retain,
     /// Silent for too long.
     KeepAlive,
+    /// It may not be here any more.
+    Revoked,
     /// Another connection of the same client.
     TakenOver,
     /// It does not read what it is sent.
@@ -312,6 +314,16 @@ impl Session {
         } else {
             Ok(filter.qos.min(QoS::One))
         })
+    }
+
+    /// The rules have changed.
+    pub(crate) fn permit(&mut self, permissions: Permissions) {
+        self.permissions = permissions;
+    }
+
+    /// Whether a message on `topic` may be delivered: asked for each, since rules change while it waits.
+    pub(crate) fn may_hear(&self, topic: &str) -> bool {
+        self.permissions.may_hear(topic)
     }
 
     /// The fan-out had no room for `filter`.

@@ -78,15 +78,44 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     topics.next().is_none()
 }
 
+/// Whether everything that `filter` can match is matched by `allowed`; both must be valid. What is not sure is
+/// answered with no.
+#[must_use]
+pub fn covers(allowed: &str, filter: &str) -> bool {
+    if filter.starts_with('$') && allowed.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = filter.split('/');
+    for level in allowed.split('/') {
+        match (level, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(wanted)) if wanted != "#" => {}
+            (level, Some(wanted)) if level == wanted => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+/// The level after [`PREFIX`], when there is something below it.
+#[must_use]
+pub fn owner_name(topic: &str) -> Option<&str> {
+    let (device, below) = topic.strip_prefix(PREFIX)?.split_once('/')?;
+    (!below.is_empty()).then_some(device)
+}
+
 /// The device that a topic of ours belongs to: the level after [`PREFIX`], when there is something
 /// below it.
 #[must_use]
 pub fn owner(topic: &str) -> Option<DeviceId> {
-    let (device, below) = topic.strip_prefix(PREFIX)?.split_once('/')?;
-    if below.is_empty() {
-        return None;
-    }
-    DeviceId::new(device).ok()
+    DeviceId::new(owner_name(topic)?).ok()
+}
+
+/// Whether a topic of ours carries a command to its device: `tw/v1/{device}/cmd` and what is below it.
+#[must_use]
+pub fn is_command(topic: &str) -> bool {
+    let below = topic.strip_prefix(PREFIX).and_then(|rest| rest.split_once('/'));
+    below.is_some_and(|(_, below)| below == "cmd" || below.starts_with("cmd/"))
 }
 
 #[cfg(test)]
@@ -151,6 +180,49 @@ mod tests {
             ("sport", "Sport"),
         ] {
             assert!(!matches(filter, topic), "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_covered_when_it_cannot_reach_further() {
+        for (allowed, filter) in [
+            ("#", "a/+/#"),
+            ("a/#", "a"),
+            ("a/#", "a/#"),
+            ("a/+", "a/+"),
+            ("a/+/c", "a/b/c"),
+            ("$SYS/#", "$SYS/x"),
+        ] {
+            assert!(covers(allowed, filter), "{allowed} {filter}");
+        }
+        for (allowed, filter) in [
+            ("a/+", "a/#"),
+            ("a/+", "a"),
+            ("a/b", "a/+"),
+            ("a/b", "#"),
+            ("a/+", "+/+"),
+            ("a/b", "a/b/c"),
+            ("#", "$SYS/x"),
+            ("+/x", "$SYS/x"),
+        ] {
+            assert!(!covers(allowed, filter), "{allowed} {filter}");
+        }
+    }
+
+    fn any_filter() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::strategy::Strategy;
+        ("([ab+]|\\$s)(/[ab+]?){0,3}", proptest::bool::ANY)
+            .prop_map(|(filter, all)| if all { format!("{filter}/#") } else { filter })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_covered_filter_matches_nothing_that_the_covering_one_does_not(
+            allowed in any_filter(), filter in any_filter(), topic in "([ab]|\\$s)(/[ab]?){0,4}",
+        ) {
+            if covers(&allowed, &filter) && matches(&filter, &topic) {
+                proptest::prop_assert!(matches(&allowed, &topic), "{allowed} {filter} {topic}");
+            }
         }
     }
 

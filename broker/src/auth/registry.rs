@@ -6,10 +6,10 @@ use argon2::{Argon2, PasswordVerifier};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use telemetry::{Catalogue, DeviceId};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::acl::Permissions;
-use crate::auth::{Authenticator, Identity, Login, Refusal};
+use crate::auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
 use crate::{BoxFuture, limits};
 
 /// What becomes of a client that gives no user name.
@@ -41,6 +41,7 @@ pub struct RegistryAuthenticator {
     key: [u8; 32],
     verified: Mutex<FxHashMap<DeviceId, [u8; 32]>>,
     turns: Arc<Semaphore>,
+    changes: watch::Sender<u64>,
 }
 
 impl RegistryAuthenticator {
@@ -72,16 +73,24 @@ impl RegistryAuthenticator {
             key,
             verified: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits::VERIFICATIONS_MAX)),
+            changes: watch::Sender::new(0),
         }
     }
 
-    fn nameless(&self) -> Result<Identity, Refusal> {
-        let permissions = match self.anonymous {
-            Anonymous::Refuse => return Err(Refusal::NotAuthorized),
-            Anonymous::SubscribeOnly => Permissions::watcher(),
-            Anonymous::Publish => Permissions::anybody(),
-        };
-        Ok(Identity::Anonymous { permissions })
+    fn nameless(&self) -> Option<Permissions> {
+        match self.anonymous {
+            Anonymous::Refuse => None,
+            Anonymous::SubscribeOnly => Some(Permissions::watcher()),
+            Anonymous::Publish => Some(Permissions::anybody()),
+        }
+    }
+
+    /// What a device may do that can log in.
+    fn permissions(&self, id: &str) -> Option<Permissions> {
+        let device = &self.catalogue.device(id)?.device;
+        device.password_hash.as_ref()?;
+        let speaks_for = self.behind.get(id).cloned().unwrap_or_default();
+        Some(Permissions::device(device.id.clone(), speaks_for))
     }
 
     async fn named(&self, user: &str, login: Login<'_>) -> Result<Identity, Refusal> {
@@ -113,10 +122,11 @@ impl RegistryAuthenticator {
         if !client_id.is_empty() && client_id != id.as_str() {
             return Err(Refusal::ClientIdNotValid);
         }
-        let speaks_for = self.behind.get(id).cloned().unwrap_or_default();
+        let permissions = self.permissions(id.as_str()).ok_or(Refusal::NotAuthorized)?;
         Ok(Identity::Device {
             id: id.clone(),
-            permissions: Permissions::device(id.clone(), speaks_for),
+            permissions,
+            credential: Credential::Certificate,
         })
     }
 
@@ -165,9 +175,32 @@ impl Authenticator for RegistryAuthenticator {
         Box::pin(async move {
             match login.user {
                 Some(user) => self.named(user, login).await,
-                None => self.nameless(),
+                None => match self.nameless() {
+                    Some(permissions) => Ok(Identity::Anonymous { permissions }),
+                    None => Err(Refusal::NotAuthorized),
+                },
             }
         })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn review(&self, identity: &Identity) -> Review {
+        match identity {
+            Identity::Device { id, .. } | Identity::Account { name: id, .. } => self.permissions(id.as_str()),
+            Identity::Anonymous { .. } => self.nameless(),
+        }
+        .map_or(Review::Ends(Ending::NotAuthorized), Review::Stays)
+    }
+
+    fn permissions_of(&self, key: &str) -> Option<Permissions> {
+        match key.split_once('/') {
+            None => self.permissions(key),
+            Some(("", _)) => self.nameless(),
+            Some(_) => None,
+        }
     }
 }
 

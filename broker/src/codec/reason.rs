@@ -22,9 +22,11 @@ pub(crate) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
 pub(crate) const TOPIC_ALIAS_INVALID: u8 = 0x94;
 pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
 pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
+pub(crate) const ADMINISTRATIVE_ACTION: u8 = 0x98;
 pub(crate) const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
 pub(crate) const QOS_NOT_SUPPORTED: u8 = 0x9B;
 pub(crate) const SHARED_NOT_SUPPORTED: u8 = 0x9E;
+pub(crate) const CONNECTION_RATE_EXCEEDED: u8 = 0x9F;
 pub(crate) const SUBSCRIPTION_IDS_NOT_SUPPORTED: u8 = 0xA1;
 
 /// SUBACK of 3.1.1: the filter is refused.
@@ -36,7 +38,7 @@ pub(crate) const fn v311_connack(code: u8) -> Option<u8> {
         SUCCESS => Some(0),
         UNSUPPORTED_VERSION => Some(1),
         CLIENT_ID_NOT_VALID => Some(2),
-        SERVER_UNAVAILABLE | QUOTA_EXCEEDED | SERVER_SHUTTING_DOWN => Some(3),
+        SERVER_UNAVAILABLE | QUOTA_EXCEEDED | SERVER_SHUTTING_DOWN | CONNECTION_RATE_EXCEEDED => Some(3),
         BAD_USER_OR_PASSWORD => Some(4),
         NOT_AUTHORIZED => Some(5),
         _ => None,

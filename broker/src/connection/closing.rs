@@ -57,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             Cause::Qos2 => tally.qos2_refused.one(),
             Cause::Retain => tally.retain_refused.one(),
             Cause::KeepAlive => tally.keep_alive_expired.one(),
+            Cause::Revoked => tally.revoked.one(),
             Cause::TakenOver => tally.taken_over.one(),
             Cause::WriteStalled => tally.write_stalled.one(),
             Cause::Gone | Cause::Stopping | Cause::Intake | Cause::FanOut => {}

@@ -128,7 +128,7 @@ async fn welcome<S>(
     hello::check(&connect)?;
     let identity = login(shared, peer, &connect).await?;
     let name = hello::name(&identity, &connect.client_id, shared.sessions.number());
-    let permissions = hello::permissions(identity);
+    let permissions = identity.permissions().clone();
     hello::check_will(&permissions, connect.will.as_ref())?;
     let (seat, leaving) = shared.sessions.enter(name.key);
     if let Some(leaving) = leaving
@@ -154,6 +154,7 @@ async fn welcome<S>(
             permissions,
             limits.and_then(|properties| properties.receive_maximum),
         ),
+        identity,
         seat,
         name: name.assigned.unwrap_or(connect.client_id),
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
@@ -167,6 +168,7 @@ async fn login(shared: &Shared, peer: SocketAddr, connect: &Connect) -> Result<I
         client_id: &connect.client_id,
         user: connect.user.as_deref(),
         password: connect.password.as_deref(),
+        certificate: None,
         peer,
     };
     tokio::select! {
@@ -183,6 +185,7 @@ fn count_refusal(tally: &Tally, code: u8) {
         reason::BAD_USER_OR_PASSWORD => tally.refused_credentials.one(),
         reason::NOT_AUTHORIZED => tally.refused_not_authorized.one(),
         reason::CLIENT_ID_NOT_VALID => tally.refused_client_id.one(),
+        reason::CONNECTION_RATE_EXCEEDED => tally.refused_too_fast.one(),
         reason::SERVER_UNAVAILABLE | reason::SERVER_SHUTTING_DOWN => tally.refused_unavailable.one(),
         _ => tally.refused_unsupported.one(),
     }

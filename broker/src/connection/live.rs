@@ -61,6 +61,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let Some(qos) = self.session.delivery(&message.topic, message.qos) else {
             return;
         };
+        if !self.session.may_hear(&message.topic) {
+            return self.shared.tally.deliveries_refused.one();
+        }
         let mut publish = Publish {
             dup: false,
             qos,

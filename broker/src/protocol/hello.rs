@@ -36,6 +36,7 @@ pub(crate) const fn code(refusal: Refusal) -> u8 {
         Refusal::NotAuthorized => reason::NOT_AUTHORIZED,
         Refusal::ClientIdNotValid => reason::CLIENT_ID_NOT_VALID,
         Refusal::Unavailable => reason::SERVER_UNAVAILABLE,
+        Refusal::TooFast => reason::CONNECTION_RATE_EXCEEDED,
     }
 }
 
@@ -52,22 +53,11 @@ pub(crate) struct Name {
 pub(crate) fn name(identity: &Identity, client_id: &str, number: u64) -> Name {
     let assigned: Option<Box<str>> = client_id.is_empty().then(|| match identity {
         Identity::Device { id, .. } => id.as_str().into(),
+        Identity::Account { name, .. } => format!("{name}-{number}").into(),
         Identity::Anonymous { .. } => format!("anonymous-{number}").into(),
     });
-    let id = assigned.as_deref().unwrap_or(client_id);
-    let key = match identity {
-        Identity::Device { .. } => id.into(),
-        // No device id holds a slash.
-        Identity::Anonymous { .. } => format!("/{id}").into(),
-    };
+    let key = identity.key(assigned.as_deref().unwrap_or(client_id));
     Name { key, assigned }
-}
-
-/// The permissions of a client.
-pub(crate) fn permissions(identity: Identity) -> Permissions {
-    match identity {
-        Identity::Device { permissions, .. } | Identity::Anonymous { permissions } => permissions,
-    }
 }
 
 /// Whether the will may be left here.
