@@ -38,7 +38,8 @@ pub struct Login<'a> {
     pub user: Option<&'a str>,
     /// Password.
     pub password: Option<&'a [u8]>,
-    /// The device that a verified client certificate names. It then needs no password.
+    /// The device that a verified client certificate names. It then needs no password. Empty when the
+    /// certificate names nobody: then nobody may come in with it.
     pub certificate: Option<&'a str>,
     /// Where the connection comes from.
     pub peer: SocketAddr,

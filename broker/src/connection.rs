@@ -46,12 +46,12 @@ pub(crate) struct Shared {
 }
 
 /// Serves one client until it is gone.
-pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: SocketAddr)
+pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, arrival: Arrival)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut io = Io::new(stream);
-    let Some(admitted) = handshake::admit(&shared, &mut io, peer).await else {
+    let Some(admitted) = handshake::admit(&shared, &mut io, &arrival).await else {
         return io.farewell().await;
     };
     let tally = Arc::clone(&shared.tally);
@@ -59,6 +59,15 @@ where
     tally.connections.one();
     Client::new(shared, io, admitted).run().await;
     tally.connections.less_one();
+}
+
+/// What is known of a client before its first packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Where it comes from.
+    pub(crate) peer: SocketAddr,
+    /// See [`crate::Login::certificate`].
+    pub(crate) certificate: Option<Box<str>>,
 }
 
 /// A client that was let in.

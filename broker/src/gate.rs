@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::connection::io::Io;
-use crate::connection::{self, Shared, handshake};
+use crate::connection::{self, Arrival, Shared, handshake};
 use crate::counters::Tally;
 use crate::fanout::FanOut;
 use crate::limits::REFUSALS_MAX;
@@ -158,7 +158,11 @@ fn take(
     let shared = Arc::clone(shared);
     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
         tasks.spawn(async move {
-            connection::serve(shared, stream, peer).await;
+            let arrival = Arrival {
+                peer,
+                certificate: None,
+            };
+            connection::serve(shared, stream, arrival).await;
             drop(place);
         });
         return;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::io::{Io, Turn};
-use super::{Admitted, Shared};
+use super::{Admitted, Arrival, Shared};
 use crate::auth::{Identity, Login};
 use crate::codec::connect::{self, ConnectFault};
 use crate::codec::packet::{Connect, QoS};
@@ -17,13 +17,14 @@ use crate::limits::{CONNECT_BYTES_MAX, LOGIN_TIMEOUT};
 use crate::protocol::{Session, hello};
 
 /// Reads the CONNECT and lets its sender in, or leaves the refusal in `io.out`.
-pub(crate) async fn admit<S>(shared: &Shared, io: &mut Io<S>, peer: SocketAddr) -> Option<Admitted>
+pub(crate) async fn admit<S>(shared: &Shared, io: &mut Io<S>, arrival: &Arrival) -> Option<Admitted>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let peer = arrival.peer;
     let connect = read_connect(shared, io, peer).await?;
     let version = connect.version;
-    match welcome(shared, io, peer, connect).await {
+    match welcome(shared, io, arrival, connect).await {
         Ok(admitted) => Some(admitted),
         Err(code) => {
             count_refusal(&shared.tally, code);
@@ -122,11 +123,11 @@ fn answer_fault<S>(tally: &Tally, io: &mut Io<S>, fault: ConnectFault) {
 async fn welcome<S>(
     shared: &Shared,
     io: &mut Io<S>,
-    peer: SocketAddr,
+    arrival: &Arrival,
     connect: Connect,
 ) -> Result<Admitted, u8> {
     hello::check(&connect)?;
-    let identity = login(shared, peer, &connect).await?;
+    let identity = login(shared, arrival, &connect).await?;
     let name = hello::name(&identity, &connect.client_id, shared.sessions.number());
     let permissions = identity.permissions().clone();
     hello::check_will(&permissions, connect.will.as_ref())?;
@@ -139,7 +140,7 @@ async fn welcome<S>(
     let told = hello::welcome(&connect, name.assigned.clone(), shared.config.packet_bytes_max);
     encode::connack(&mut io.out, connect.version, reason::SUCCESS, Some(&told));
     if connect.version == Version::V311 && connect.will.as_ref().is_some_and(|will| will.retain) {
-        tracing::info!(%peer, "will asks to be retained; it is published, not retained");
+        tracing::info!(peer = %arrival.peer, "will asks to be retained; it is published, not retained");
     }
     let limits = connect.properties.as_ref();
     let will = connect.will.and_then(|mut will| {
@@ -163,13 +164,13 @@ async fn welcome<S>(
     })
 }
 
-async fn login(shared: &Shared, peer: SocketAddr, connect: &Connect) -> Result<Identity, u8> {
+async fn login(shared: &Shared, arrival: &Arrival, connect: &Connect) -> Result<Identity, u8> {
     let login = Login {
         client_id: &connect.client_id,
         user: connect.user.as_deref(),
         password: connect.password.as_deref(),
-        certificate: None,
-        peer,
+        peer: arrival.peer,
+        certificate: arrival.certificate.as_deref(),
     };
     tokio::select! {
         answer = timeout(LOGIN_TIMEOUT, shared.authenticator.authenticate(login)) => match answer {

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -24,6 +24,8 @@ pub(crate) struct Io<S> {
     pub(crate) inbuf: BytesMut,
     /// What waits to go out.
     pub(crate) out: BytesMut,
+    /// Whether the stream has taken bytes that it may still hold: TLS and WebSocket wrap them first.
+    unflushed: bool,
     /// Since when the socket has taken none of the bytes that wait for it.
     pub(crate) stalled_since: Option<Instant>,
 }
@@ -45,6 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             stream,
             inbuf: BytesMut::new(),
             out: BytesMut::new(),
+            unflushed: false,
             stalled_since: None,
         }
     }
@@ -81,23 +84,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
 
     /// Ready when something waited and all of it has gone out.
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        if self.out.is_empty() {
+        if self.out.is_empty() && !self.unflushed {
             return Poll::Pending;
         }
         while !self.out.is_empty() {
             let Poll::Ready(count) = Pin::new(&mut self.stream).poll_write(cx, &self.out) else {
-                self.stalled_since.get_or_insert_with(Instant::now);
-                return Poll::Pending;
+                return self.stalled();
             };
             let count = count?;
             if count == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(count);
+            self.unflushed = true;
             self.stalled_since = None;
         }
         self.out = BytesMut::new();
-        Poll::Ready(ready!(Pin::new(&mut self.stream).poll_flush(cx)))
+        let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) else {
+            return self.stalled();
+        };
+        self.unflushed = false;
+        self.stalled_since = None;
+        Poll::Ready(flushed)
+    }
+
+    fn stalled(&mut self) -> Poll<std::io::Result<()>> {
+        self.stalled_since.get_or_insert_with(Instant::now);
+        Poll::Pending
     }
 
     /// Reads what the socket holds, up to [`READ_BYTES_MAX`].
