@@ -63,6 +63,15 @@ impl Permissions {
         Self(Kind::Anybody)
     }
 
+    /// Whether this is one device that speaks for itself only.
+    #[must_use]
+    pub fn is_single_device(&self) -> bool {
+        match &self.0 {
+            Kind::Device { speaks_for, .. } => speaks_for.is_empty(),
+            Kind::Account { .. } | Kind::Watcher | Kind::Anybody => false,
+        }
+    }
+
     /// Who stands as the sender of a message on `topic`, or `None` when it may not be published. A device may
     /// not publish to its own `cmd`, nor a gateway to that of the devices it speaks for: commands come to them.
     #[must_use]

@@ -27,6 +27,13 @@ pub trait Authenticator: Send + Sync + 'static {
     /// What the owner of the session with this [`Identity::key`] may do now. `None`: nobody of that name may come
     /// in any more, so nothing has to be kept for it.
     fn permissions_of(&self, key: &str) -> Option<Permissions>;
+
+    /// Whether lives may hang on the device that calls itself `name`. Asked before anything is proved: it
+    /// only decides who waits for whom, never who is let in.
+    fn is_life_safety(&self, name: &str) -> bool {
+        let _nobody_knows = name;
+        false
+    }
 }
 
 /// What a CONNECT says about its sender.

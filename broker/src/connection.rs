@@ -25,11 +25,12 @@ use tokio_util::sync::CancellationToken;
 use crate::codec::packet::{Publish, QoS, Will};
 use crate::codec::{Version, decode, encode, frame, reason};
 use crate::counters::Tally;
+use crate::door::pace::{Pace, Paces};
 use crate::fanout::{FanOut, LiveMessage, Subscriber};
 use crate::limits::{WRITE_BYTES_MAX, WRITE_STALL_TIMEOUT};
 use crate::protocol::{Cause, Close, Session, Step};
 use crate::sessions::{Seat, Sessions};
-use crate::{Authenticator, Ending, GateConfig, Identity, Intake, IntakeError, Review};
+use crate::{Allowance, Authenticator, Ending, GateConfig, Identity, Intake, IntakeError, Review};
 use inflight::{InFlight, Receipt};
 use io::{Io, Turn};
 
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) tally: Arc<Tally>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) fan_out: FanOut,
+    pub(crate) paces: Paces,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct Admitted {
     pub(crate) session: Session,
     pub(crate) identity: Identity,
     pub(crate) seat: Seat,
+    pub(crate) allowance: Allowance,
+    pub(crate) pace: Pace,
     pub(crate) name: Box<str>,
     pub(crate) keep_alive: Option<Duration>,
     /// Largest packet that the client takes.
@@ -90,6 +94,8 @@ struct Client<S> {
     /// Says when the identity has to be reviewed.
     changes: watch::Receiver<u64>,
     seat: Seat,
+    allowance: Allowance,
+    pace: Pace,
     name: Box<str>,
     /// How long the client may be silent: one and a half times what it said.
     silence_max: Option<Duration>,
@@ -125,6 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             identity: admitted.identity,
             changes,
             seat: admitted.seat,
+            allowance: admitted.allowance,
+            pace: admitted.pace,
             name: admitted.name,
             silence_max: admitted.keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5)),
             packet_bytes_max: admitted.packet_bytes_max,
@@ -176,7 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     /// Whether the client has to be left unread until something is done.
     fn must_wait(&self) -> bool {
-        self.in_flight.is_full() || self.session.is_full() || self.io.out.len() >= WRITE_BYTES_MAX
+        self.in_flight.is_full()
+            || self.session.is_full()
+            || self.io.out.len() >= WRITE_BYTES_MAX
+            || self.pace.held_until().is_some()
     }
 
     async fn wait(&mut self) -> Event {
@@ -203,8 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             .io
             .stalled_since
             .map_or_else(now_and_then, |since| since + WRITE_STALL_TIMEOUT);
+        let held = self.pace.held_until().map_or(stall, |until| stall.min(until));
         self.silence_max
-            .map_or(stall, |silence_max| stall.min(self.heard + silence_max))
+            .map_or(held, |silence_max| held.min(self.heard + silence_max))
     }
 
     fn on_timer(&mut self) {
@@ -267,9 +279,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let wanted = self.shared.fan_out.wanted();
         // An MQTT 5 client was told how much may be under way; one of 3.1.1 is left to wait.
         while !self.io.inbuf.is_empty() && (version == Version::V5 || !self.session.is_full()) {
-            let step = match frame::next(&mut self.io.inbuf, self.shared.config.packet_bytes_max) {
+            if self.pace.held_until().is_some() {
+                self.shared.tally.held_back.one();
+                break;
+            }
+            let step = match frame::next(&mut self.io.inbuf, self.allowance.packet_bytes_max) {
                 Ok(None) => break,
-                Ok(Some(frame)) => decode::decode(version, frame).map_err(Close::from),
+                Ok(Some(frame)) => {
+                    if frame.is_publish() {
+                        self.pace.spend(frame.body.len());
+                    }
+                    decode::decode(version, frame).map_err(Close::from)
+                }
                 Err(malformed) => Err(malformed.into()),
             }
             .and_then(|packet| self.session.on_packet(packet));

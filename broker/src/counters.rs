@@ -101,6 +101,8 @@ counters! {
     payload_bytes,
     /// PUBACKs written after the intake had taken the message.
     pubacks,
+    /// Times that a client was left unread because it sent more than it may in a second.
+    held_back,
     /// Publishes that were not allowed.
     publishes_refused,
     /// Batches that the intake refused.

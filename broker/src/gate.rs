@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection::io::Io;
 use crate::connection::{self, Arrival, Shared, handshake};
 use crate::counters::Tally;
+use crate::door::pace::Paces;
 use crate::fanout::FanOut;
 use crate::limits::REFUSALS_MAX;
 use crate::sessions::Sessions;
@@ -80,6 +81,7 @@ impl Gate {
             tally: Arc::clone(&tally),
             sessions: Arc::new(Sessions::default()),
             fan_out,
+            paces: Paces::default(),
             stopping: stopping.clone(),
         });
         tasks.spawn(listen_on(listener, shared, tasks.clone()));

@@ -66,3 +66,8 @@ pub const ROUTER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Payloads up to this size are copied out of the block they were read in, so that a small message kept
 /// somewhere does not keep the whole block.
 pub const COPY_BYTES_MAX: usize = 1024;
+/// What a client's rate brings in this time may come at once. More: see [`crate::Allowance`].
+pub const BURST: Duration = Duration::from_secs(10);
+/// Clients whose pace is remembered though they are not connected. Twice as many: those without debt are
+/// forgotten, and if that leaves more than this, all of them.
+pub const PACES_MAX: usize = 10_000;

@@ -24,7 +24,8 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Seat {
     sessions: Arc<Sessions>,
-    key: Box<str>,
+    /// Under which name it stands in the list.
+    pub(crate) key: Box<str>,
     number: u64,
     /// Set when another connection of the client has come.
     pub(crate) taken_over: CancellationToken,

@@ -15,5 +15,6 @@ mod acknowledge;
 mod connect;
 mod hostile;
 mod life;
+mod limits;
 mod live;
 mod mosquitto;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use broker::{
-    Anonymous, BoxFuture, Gate, GateConfig, Intake, IntakeError, MemoryKeeper, RegistryAuthenticator,
+    Allowance, Anonymous, BoxFuture, Gate, GateConfig, Intake, IntakeError, MemoryKeeper,
+    RegistryAuthenticator,
 };
 use telemetry::registry::{Device, Position, Registry, Site, SiteKind, Transport};
 use telemetry::time::ManualClock;
@@ -161,6 +162,11 @@ pub(crate) async fn gate(
     change: impl FnOnce(&mut GateConfig),
 ) -> Gate {
     let mut config = GateConfig::new("127.0.0.1:0".parse().unwrap());
+    config.device = Allowance {
+        messages_per_s: 0,
+        bytes_per_s: 0,
+        ..Allowance::GATEWAY
+    };
     change(&mut config);
     let authenticator = Arc::new(RegistryAuthenticator::new(catalogue(), anonymous));
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_763_870_400_000)));

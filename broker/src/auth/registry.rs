@@ -202,6 +202,12 @@ impl Authenticator for RegistryAuthenticator {
             Some(_) => None,
         }
     }
+
+    fn is_life_safety(&self, name: &str) -> bool {
+        self.catalogue
+            .device(name)
+            .is_some_and(|entry| entry.profile.life_safety)
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,13 @@ pub(crate) struct Frame {
     pub(crate) body: Bytes,
 }
 
+impl Frame {
+    /// Whether this is a PUBLISH.
+    pub(crate) const fn is_publish(&self) -> bool {
+        self.first >> 4 == 3
+    }
+}
+
 /// Takes one packet of at most `bytes_max`, header included, off the front of `stream`; `None` when it
 /// is not all there yet. A packet that will be too large is refused as soon as its length is known.
 pub(crate) fn next(stream: &mut BytesMut, bytes_max: usize) -> Result<Option<Frame>, Malformed> {

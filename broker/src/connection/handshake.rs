@@ -137,7 +137,13 @@ async fn welcome<S>(
     {
         return Err(reason::SERVER_UNAVAILABLE);
     }
-    let told = hello::welcome(&connect, name.assigned.clone(), shared.config.packet_bytes_max);
+    let allowance = if permissions.is_single_device() {
+        shared.config.device
+    } else {
+        shared.config.gateway
+    };
+    let pace = shared.paces.of(&seat.key, &allowance);
+    let told = hello::welcome(&connect, name.assigned.clone(), allowance.packet_bytes_max);
     encode::connack(&mut io.out, connect.version, reason::SUCCESS, Some(&told));
     if connect.version == Version::V311 && connect.will.as_ref().is_some_and(|will| will.retain) {
         tracing::info!(peer = %arrival.peer, "will asks to be retained; it is published, not retained");
@@ -157,6 +163,8 @@ async fn welcome<S>(
         ),
         identity,
         seat,
+        allowance,
+        pace,
         name: name.assigned.unwrap_or(connect.client_id),
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         packet_bytes_max: client_maximum.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),

@@ -1,0 +1,4 @@
+//! How much at once, how fast, and in which order: the bounds that stand before and beside the protocol.
+
+mod bucket;
+pub(crate) mod pace;
