@@ -12,6 +12,7 @@ mod demo;
 mod exit;
 mod hazard;
 mod intake;
+mod keeper;
 mod logging;
 mod server;
 mod simulate;

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Anonymous, Gate, GateConfig, GateError, MemoryKeeper, RegistryAuthenticator};
+use broker::{Anonymous, Gate, GateConfig, GateError, RegistryAuthenticator};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
 use ingest::modbus::{ModbusConfig, Poller};
 use ingest::{Consumer, DecodeSettings, Pipeline, PipelineConfig};
 use store::journal::{Journal, JournalConfig};
+use store::kept::{Kept, KeptConfig};
 use store::series::{SeriesConfig, SeriesReader, SeriesStore};
 use store::state::State;
 use telemetry::time::SystemClock;
@@ -36,6 +37,7 @@ use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounter
 use crate::data_folder::DataFolder;
 use crate::exit::Failure;
 use crate::intake::{self, JournalIntake};
+use crate::keeper::{KeptKeeper, MQTT_FILE};
 use crate::stop;
 use metrics::Sources;
 
@@ -206,6 +208,7 @@ impl Server {
         let closed = tokio::task::spawn_blocking(move || {
             sources.service.close();
             let flushed = sources.series.close();
+            sources.kept.close();
             sources.journal.close();
             flushed
         })
@@ -266,10 +269,12 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     };
     let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
-    let gate = start_gate(config, catalogue, &journal, clock, mqtt_option).await?;
+    let kept = open_kept(data, clock)?;
+    let gate = start_gate(config, catalogue, &journal, &kept, clock, mqtt_option).await?;
     Ok(Arc::new(Sources {
         gate,
         journal,
+        kept,
         pipeline,
         series,
         service,
@@ -316,6 +321,12 @@ fn open_journal(data: &DataFolder, config: &Config, clock: &Arc<dyn Clock>) -> R
     };
     Journal::open(data.path(), settings, Arc::clone(clock))
         .map_err(|error| Failure::other("the journal cannot be opened", error))
+}
+
+fn open_kept(data: &DataFolder, clock: &Arc<dyn Clock>) -> Result<Kept, Failure> {
+    let file = data.path().join(MQTT_FILE);
+    Kept::open(&file, KeptConfig::default(), Arc::clone(clock))
+        .map_err(|error| Failure::other("the sessions of MQTT clients cannot be opened", error))
 }
 
 fn open_series(
@@ -367,6 +378,7 @@ async fn start_gate(
     config: &Config,
     catalogue: &Arc<Catalogue>,
     journal: &Journal,
+    kept: &Kept,
     clock: &Arc<dyn Clock>,
     option: &'static str,
 ) -> Result<Gate, Failure> {
@@ -386,7 +398,7 @@ async fn start_gate(
         settings,
         Arc::new(authenticator),
         Arc::new(JournalIntake(journal.clone())),
-        Arc::new(MemoryKeeper::default()),
+        Arc::new(KeptKeeper(kept.clone())),
         Arc::clone(clock),
     )
     .await

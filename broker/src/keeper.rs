@@ -102,7 +102,8 @@ pub trait Keeper: Send + Sync + 'static {
     /// take its changes back. Does not block.
     ///
     /// # Errors
-    /// [`KeeperError`]; nothing of this call and of later ones is kept.
+    /// [`KeeperError`]; nothing of this call is kept. After [`KeeperError::Full`] later calls are tried anew;
+    /// after [`KeeperError::Stopped`] nothing of later ones is kept either.
     fn keep(&self, changes: Vec<Change>) -> BoxFuture<'static, Result<(), KeeperError>>;
 }
 

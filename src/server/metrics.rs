@@ -9,6 +9,7 @@ use broker::Gate;
 use dashboards::LiveFeed;
 use ingest::Pipeline;
 use store::journal::Journal;
+use store::kept::Kept;
 use store::series::SeriesStore;
 
 use crate::consumers::StoreCounters;
@@ -17,6 +18,7 @@ use crate::consumers::StoreCounters;
 pub(super) struct Sources {
     pub gate: Gate,
     pub journal: Journal,
+    pub kept: Kept,
     pub pipeline: Pipeline,
     pub series: Arc<SeriesStore>,
     pub service: Arc<AlarmService>,
@@ -29,6 +31,7 @@ impl Sources {
     pub(super) fn metrics(&self) -> String {
         let mut page = Page::default();
         self.journal_lines(&mut page);
+        self.kept_lines(&mut page);
         self.store_lines(&mut page);
         for (name, value) in self.gate.counters().iter() {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
@@ -80,6 +83,39 @@ impl Sources {
             "bytes of messages in the journal",
             journal.stored_bytes as f64,
         );
+    }
+
+    fn kept_lines(&self, page: &mut Page) {
+        let kept = self.kept.stats();
+        for (name, help, value) in [
+            (
+                "mqtt_kept_calls_total",
+                "changes of sessions and their messages made durable",
+                kept.calls,
+            ),
+            (
+                "mqtt_kept_commits_total",
+                "transactions of sessions, each with one fsync",
+                kept.commits,
+            ),
+            (
+                "mqtt_kept_refused_total",
+                "changes of sessions refused for want of room",
+                kept.refused_full + kept.refused_busy + kept.refused_disk_full,
+            ),
+        ] {
+            page.line(name, "counter", help, value as f64);
+        }
+        for (name, help, value) in [
+            (
+                "mqtt_kept_rows",
+                "sessions, subscriptions and messages on disk",
+                kept.rows,
+            ),
+            ("mqtt_kept_bytes", "their bytes", kept.stored_bytes),
+        ] {
+            page.line(name, "gauge", help, value as f64);
+        }
     }
 
     fn store_lines(&self, page: &mut Page) {
@@ -134,11 +170,15 @@ impl Sources {
         if let Some(why) = self.journal.stopped() {
             return Some(format!("the journal has stopped: {why}"));
         }
+        if let Some(why) = self.kept.stopped() {
+            return Some(format!("sessions of MQTT clients are no longer kept: {why}"));
+        }
         if let Some(error) = self.pipeline.error() {
             return Some(error.to_string());
         }
         let why = "the disk or the journal is full: nothing is acknowledged until there is room";
-        self.journal.stats().refusing.then(|| why.to_owned())
+        let refusing = self.journal.stats().refusing || self.kept.stats().refusing;
+        refusing.then(|| why.to_owned())
     }
 }
 
