@@ -276,6 +276,7 @@ pub const fn kind_name(kind: SiteKind, lang: Lang) -> &'static str {
         SiteKind::WasteBin => ("垃圾分类箱", "waste bin"),
         SiteKind::DustStation => ("扬尘监测站", "dust station"),
         SiteKind::Bridge => ("桥隧", "bridge or tunnel"),
+        SiteKind::Server => ("本服务器", "this server"),
     };
     match lang {
         Lang::Zh => zh,
@@ -307,6 +308,7 @@ pub const fn kind_code(kind: SiteKind) -> &'static str {
         SiteKind::WasteBin => "waste_bin",
         SiteKind::DustStation => "dust_station",
         SiteKind::Bridge => "bridge",
+        SiteKind::Server => "server",
     }
 }
 

@@ -114,7 +114,7 @@ impl Decoder {
         };
         for (lsn, message) in messages {
             let outcome = match message.origin {
-                Origin::Mqtt => self.publish(message, &mut batch.points),
+                Origin::Mqtt | Origin::Server => self.publish(message, &mut batch.points),
                 Origin::Modbus => self.poll(message, &mut batch.points),
             };
             if let Outcome::Dead(device, reason) = outcome {

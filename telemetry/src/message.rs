@@ -27,6 +27,8 @@ pub enum Origin {
     Mqtt,
     /// One poll of a Modbus unit; `topic` is empty and the payload is `ingest::modbus`'s own form.
     Modbus,
+    /// The server's own readings about itself; topic and payload as in an MQTT publish of its device.
+    Server,
 }
 
 impl Origin {
@@ -36,6 +38,7 @@ impl Origin {
         match self {
             Self::Mqtt => 0,
             Self::Modbus => 1,
+            Self::Server => 2,
         }
     }
 
@@ -45,6 +48,7 @@ impl Origin {
         match code {
             0 => Some(Self::Mqtt),
             1 => Some(Self::Modbus),
+            2 => Some(Self::Server),
             _ => None,
         }
     }

@@ -40,6 +40,8 @@ pub enum Domain {
     Lighting,
     /// The rest of the city's care 市容环境: waste bins, dust stations, bridges and tunnels.
     City,
+    /// The server itself: its disk, its journal, its certificates. It belongs to no figure and stands on no map.
+    Server,
 }
 
 /// One kind of device.

@@ -104,6 +104,8 @@ pub enum SiteKind {
     DustStation,
     /// Bridge or tunnel 桥隧.
     Bridge,
+    /// The server itself 本服务器. Made by the program, never registered; no map and no count of sites shows it.
+    Server,
 }
 
 /// A value of an attribute.

@@ -67,6 +67,7 @@ impl From<&DeadLetter> for DeadLetterView {
             origin: match letter.origin {
                 Origin::Mqtt => "mqtt",
                 Origin::Modbus => "modbus",
+                Origin::Server => "server",
             },
             sender: letter.sender.to_string(),
             topic: letter.topic.to_string(),

@@ -91,7 +91,7 @@ impl<'a> DeviceView<'a> {
     }
 }
 
-/// `GET /api/v1/devices[?site=]`.
+/// `GET /api/v1/devices[?site=]`. The server's own device stands there only when its site is asked for.
 pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response, Problem> {
     params.only(&["site"])?;
     let site = params.text("site");
@@ -103,7 +103,10 @@ pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response,
     let now = app.web.clock.now();
     let heard = app.web.live.heard();
     let all = app.web.catalogue.devices().iter().zip(heard);
-    let wanted = all.filter(|(entry, _)| site.is_none_or(|site| entry.device.site.as_str() == site));
+    let wanted = all.filter(|(entry, _)| match site {
+        Some(site) => entry.device.site.as_str() == site,
+        None => entry.profile.domain != Domain::Server,
+    });
     let views = wanted.map(|(entry, heard)| DeviceView::of(&app, entry, heard, now));
     Ok(Json(views.collect::<Vec<_>>()).into_response())
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use telemetry::registry::Position;
+use telemetry::registry::{Position, SiteKind};
 
 use super::Shared;
 use super::sites::SiteView;
@@ -30,6 +30,9 @@ pub(crate) async fn geojson(State(app): Shared, params: Params) -> Result<Respon
         let catalogue = &app.web.catalogue;
         let snapshot = app.board.read();
         let sites = catalogue.sites().iter().enumerate().filter_map(|(place, site)| {
+            if site.kind == SiteKind::Server {
+                return None;
+            }
             let mut view = serde_json::to_value(SiteView::at(catalogue, &snapshot, place)?).ok()?;
             view.as_object_mut()?.insert("feature".to_owned(), "site".into());
             Some(feature(site.position, view))

@@ -54,13 +54,14 @@ impl<'a> SiteView<'a> {
     }
 }
 
-/// `GET /api/v1/sites[?kind=]`.
+/// `GET /api/v1/sites[?kind=]`. The server itself stands there only when asked for by `kind=server`.
 pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response, Problem> {
     params.only(&["kind"])?;
     let kind = params.text("kind");
     if let Some(kind) = kind
         && !crate::text::KINDS
             .iter()
+            .chain(&[SiteKind::Server])
             .any(|known| crate::text::kind_code(*known) == kind)
     {
         let known = crate::text::KINDS.map(crate::text::kind_code).join(", ");
@@ -73,7 +74,10 @@ pub(crate) async fn list(State(app): Shared, params: Params) -> Result<Response,
     let snapshot = app.board.read();
     let catalogue = &app.web.catalogue;
     let all = (0..catalogue.sites().len()).filter_map(|place| SiteView::at(catalogue, &snapshot, place));
-    let wanted = all.filter(|site| kind.is_none_or(|kind| crate::text::kind_code(site.kind) == kind));
+    let wanted = all.filter(|site| match kind {
+        Some(kind) => crate::text::kind_code(site.kind) == kind,
+        None => site.kind != SiteKind::Server,
+    });
     Ok(Json(wanted.collect::<Vec<_>>()).into_response())
 }
 

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub at: Timestamp,
     /// By place in [`Catalogue::sites`].
     pub sites: Vec<SiteNow>,
+    /// The place of the server itself among them: no count of sites has it.
+    pub server: Option<usize>,
     /// Open alarms, the most urgent first: unacknowledged before acknowledged, life safety before the
     /// rest, by priority, newest first.
     pub open: Arc<Vec<AlarmView>>,
@@ -103,7 +105,8 @@ impl Snapshot {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for site in &self.sites {
+        let counted = self.sites.iter().enumerate();
+        for (_, site) in counted.filter(|(place, _)| Some(*place) != self.server) {
             *counts.sites.entry(site.condition.code()).or_default() += 1;
         }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -183,9 +186,11 @@ fn decide(
         );
         (urgency, std::cmp::Reverse(alarm.raised.ms), alarm.id.clone())
     });
+    let server = |site: &telemetry::registry::Site| site.kind == SiteKind::Server;
     Snapshot {
         at: now,
         sites,
+        server: catalogue.sites().iter().position(server),
         open: Arc::new(open),
         by_device,
         heard: Arc::new(heard),

@@ -92,7 +92,7 @@ impl Extent {
     /// All sites with a margin; around the county's seat when there are none.
     fn of(of: &MapOf<'_>) -> Self {
         let seat = of.catalogue.registry().county.position;
-        let sites = of.catalogue.sites().iter().map(|site| site.position);
+        let sites = on_map(of).map(|(site, _)| site.position);
         let mut extent = sites.fold(None, |extent: Option<Self>, Position { latitude, longitude }| {
             let Self {
                 west,
@@ -268,8 +268,14 @@ fn lamp_dots(out: &mut String, dots: &[Position], colour: &str, on: &Projection)
     );
 }
 
+/// The sites that stand on the map, with their state: all but the server itself.
+fn on_map<'a>(of: &'a MapOf<'_>) -> impl Iterator<Item = (&'a Site, &'a SiteNow)> {
+    let all = of.catalogue.sites().iter().zip(&of.snapshot.sites);
+    all.filter(|(site, _)| site.kind != SiteKind::Server)
+}
+
 fn site_symbols(out: &mut String, of: &MapOf<'_>, on: &Projection) {
-    let mut sites: Vec<(&Site, &SiteNow)> = of.catalogue.sites().iter().zip(&of.snapshot.sites).collect();
+    let mut sites: Vec<(&Site, &SiteNow)> = on_map(of).collect();
     sites.sort_by_key(|(site, now)| (symbol::rank(now.condition), site.kind == SiteKind::LpgDepot));
     let many = sites.len() > TAB_STOPS_MAX;
     let mut taken = Taken::default();

@@ -15,7 +15,7 @@ pub const fn outline(kind: SiteKind) -> &'static str {
         SiteKind::SewageStation => "M-6.5-6.5H6.5V6.5H-6.5Z",
         SiteKind::ManholeCover => "M-5 0A5 5 0 1 1 5 0A5 5 0 1 1 -5 0Z",
         SiteKind::LightingLoop => "M0-7.5L7 5.5H-7Z",
-        SiteKind::Bridge => "M-9-4H9V4H-9Z",
+        SiteKind::Bridge | SiteKind::Server => "M-9-4H9V4H-9Z",
         SiteKind::DustStation => "M-3.5-6.5H3.5L7 0L3.5 6.5H-3.5L-7 0Z",
         SiteKind::WasteBin => "M-6-5H6L4 6H-4Z",
     }

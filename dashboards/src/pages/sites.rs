@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use telemetry::registry::Site;
+use telemetry::registry::{Site, SiteKind};
 
 use super::shell::{Ask, Shell, heard};
 use crate::api::Shared;
@@ -90,8 +90,12 @@ fn found<'a>(app: &'a App, ask: &Ask, snapshot: &'a Snapshot) -> Vec<(&'a Site, 
         needle.is_empty() || names.iter().any(|name| name.to_lowercase().contains(&needle))
     };
     let all = app.web.catalogue.sites().iter().zip(&snapshot.sites);
+    let of_kind = |site: &Site| match kind.filter(|kind| !kind.is_empty()) {
+        Some(kind) => text::kind_code(site.kind) == kind,
+        None => site.kind != SiteKind::Server,
+    };
     let fits = all.filter(|(site, _)| {
-        kind.is_none_or(|kind| text::kind_code(site.kind) == kind)
+        of_kind(site)
             && town.is_none_or(|town| &*site.town == town)
             && named(site)
     });
@@ -121,12 +125,14 @@ fn row(app: &App, ask: &Ask, site: &Site, now: &SiteNow) -> Row {
 
 fn choices(app: &App, ask: &Ask) -> (Vec<Choice>, Vec<Choice>) {
     let (kind, town) = (ask.params.text("kind"), ask.params.text("town"));
-    let kinds = KINDS.iter().map(|known| Choice {
+    let kinds = KINDS.iter().chain(&[SiteKind::Server]).map(|known| Choice {
         code: text::kind_code(*known).to_owned(),
         name: text::kind_name(*known, ask.lang).to_owned(),
         chosen: kind == Some(text::kind_code(*known)),
     });
-    let towns: BTreeSet<&str> = app.web.catalogue.sites().iter().map(|site| &*site.town).collect();
+    let sites = app.web.catalogue.sites().iter();
+    let placed = sites.filter(|site| site.kind != SiteKind::Server);
+    let towns: BTreeSet<&str> = placed.map(|site| &*site.town).collect();
     let towns = towns.into_iter().map(|name| Choice {
         code: name.to_owned(),
         name: name.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Profile, ProfileError};
 
 /// File name and text of every built-in profile.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     (
         "sewage-station.toml",
         include_str!("../../profiles/sewage-station.toml"),
@@ -49,6 +49,7 @@ const FILES: [(&str, &str); 12] = [
         "bridge-edge.toml",
         include_str!("../../profiles/bridge-edge.toml"),
     ),
+    ("server.toml", include_str!("../../profiles/server.toml")),
 ];
 
 /// Every built-in profile by its kind.
