@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::id::{DeviceId, SiteId};
 use crate::profile::{Profile, Signal};
-use crate::registry::{Attribute, Device, Position, Registry, Site, Transport};
+use crate::registry::{Attribute, Device, ModbusLine, Position, Registry, Site};
 use crate::sample::SeriesId;
 
 /// Why a registry does not fit together.
@@ -322,16 +322,36 @@ fn index_devices(registry: &Registry) -> Result<FxHashMap<DeviceId, usize>, Cata
     Ok(by_device)
 }
 
-/// Two devices behind one unit of one gateway would take each other's answers.
+/// Two devices behind one unit of one line would take each other's answers, and two ways of speaking on one
+/// port or socket each other's frames.
 fn check_units(registry: &Registry) -> Result<(), CatalogueError> {
     let mut units = FxHashMap::default();
+    let mut lines: FxHashMap<String, ModbusLine> = FxHashMap::default();
     for device in &registry.devices {
-        if let Transport::Modbus { address, unit } = &device.transport
-            && units.insert((*address, *unit), ()).is_some()
-        {
+        let Some((line, unit)) = device.transport.modbus() else {
+            continue;
+        };
+        let nonsense = |why| CatalogueError::Nonsense {
+            what: "device",
+            id: device.id.to_string(),
+            why,
+        };
+        if let Some(why) = line.nonsense() {
+            return Err(nonsense(why));
+        }
+        if line.is_rtu() && !(1..=247).contains(&unit) {
+            return Err(nonsense(format!(
+                "unit {unit}; on a serial line 1 to 247 are allowed"
+            )));
+        }
+        let first = lines.entry(line.place()).or_insert_with(|| line.clone());
+        if *first != line {
+            return Err(nonsense(format!("it is on {line}, another device on {first}")));
+        }
+        if units.insert((line.place(), unit), ()).is_some() {
             return Err(CatalogueError::Twice {
                 what: "modbus unit",
-                id: format!("{unit} at {address}"),
+                id: format!("{unit} at {}", line.place()),
             });
         }
     }

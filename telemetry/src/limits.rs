@@ -15,5 +15,9 @@ pub const SIGNALS_PER_PROFILE_MAX: usize = 512;
 pub const MODBUS_REGISTERS_MAX: u16 = 125;
 /// Coils or discrete inputs of one Modbus read. Source: Modbus Application Protocol V1.1b3 §6.1 and §6.2, 1 to 2000.
 pub const MODBUS_BITS_MAX: u16 = 2000;
+/// Scan classes of one register map. More: the profile is refused.
+pub const MODBUS_SCAN_CLASSES_MAX: usize = 8;
+/// Registers of one text in a register map. More: the profile is refused.
+pub const MODBUS_STRING_WORDS_MAX: u16 = 32;
 /// Points that one API answer may hold. More: refused with 400 and the advice to ask with `every=`.
 pub const POINTS_PER_ANSWER_MAX: usize = 1_000_000;

@@ -5,6 +5,7 @@
 
 mod builtin;
 mod check;
+mod modbus;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ use crate::time::Span;
 
 pub use builtin::builtin;
 pub use check::ProfileError;
+pub use modbus::{
+    Forbidden, ModbusMap, ModbusPoint, NoValues, RegisterKind, WordOrder, WriteSpec, WriteTarget,
+};
 
 /// A text in both languages of the product.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
@@ -148,103 +152,6 @@ pub struct MqttValue {
 
 fn unity() -> f64 {
     1.0
-}
-
-/// Where the values stand in a Modbus unit.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModbusMap {
-    /// Most registers that may lie between two wanted ones in one read. Default 8.
-    #[serde(default = "eight")]
-    pub gap_max: u16,
-    /// Most registers in one read, at most 125. Default 125.
-    #[serde(default = "block")]
-    pub block_max: u16,
-    /// One entry a signal.
-    #[serde(default, rename = "point")]
-    pub points: Vec<ModbusPoint>,
-}
-
-fn eight() -> u16 {
-    8
-}
-
-fn block() -> u16 {
-    crate::limits::MODBUS_REGISTERS_MAX
-}
-
-/// Where one signal stands in a Modbus unit: signal = raw × scale + offset.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModbusPoint {
-    /// Which signal.
-    pub signal: SignalName,
-    /// Function code 1 coils, 2 discrete inputs, 3 holding registers, 4 input registers.
-    pub function: u8,
-    /// 0-based address of the first register or bit.
-    pub address: u16,
-    /// How the raw value is built. Bits (functions 1 and 2) are always `bool`.
-    #[serde(default, rename = "type")]
-    pub kind: RegisterKind,
-    /// Order of the four bytes of a 32-bit value. Default `ABCD`, most significant first.
-    #[serde(default)]
-    pub order: WordOrder,
-    /// Default 1.
-    #[serde(default = "unity")]
-    pub scale: f64,
-    /// Default 0.
-    #[serde(default)]
-    pub offset: f64,
-    /// A raw value (before scale) that means "no value", e.g. 65535. NaN always does.
-    pub none: Option<i64>,
-}
-
-/// How a raw value is built from registers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RegisterKind {
-    /// One bit, or a register that is not 0.
-    Bool,
-    /// One register, unsigned.
-    #[default]
-    Uint16,
-    /// One register, two's complement.
-    Int16,
-    /// Two registers, unsigned.
-    Uint32,
-    /// Two registers, two's complement.
-    Int32,
-    /// Two registers, IEEE 754 single precision.
-    Float32,
-}
-
-impl RegisterKind {
-    /// Registers that one value takes.
-    #[must_use]
-    pub const fn words(self) -> u16 {
-        match self {
-            Self::Bool | Self::Uint16 | Self::Int16 => 1,
-            Self::Uint32 | Self::Int32 | Self::Float32 => 2,
-        }
-    }
-}
-
-/// Order of the four bytes of a 32-bit value over two registers; `ABCD` is most significant byte first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum WordOrder {
-    /// Big-endian words, big-endian bytes: what the Modbus specification means.
-    #[default]
-    #[serde(rename = "ABCD")]
-    Abcd,
-    /// Little-endian words, big-endian bytes.
-    #[serde(rename = "CDAB")]
-    Cdab,
-    /// Big-endian words, little-endian bytes.
-    #[serde(rename = "BADC")]
-    Badc,
-    /// Little-endian words, little-endian bytes.
-    #[serde(rename = "DCBA")]
-    Dcba,
 }
 
 /// When an alarm is raised and cleared; the form in a profile. `alarms::rules` gives it its meaning.

@@ -2,6 +2,8 @@
 //!
 //! A registry is plain data (TOML or JSON). [`crate::Catalogue`] is the same, checked and looked up fast.
 
+mod line;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::{DeviceId, SiteId};
 use crate::profile::Title;
 use crate::time::Timestamp;
+
+pub use line::{LineError, ModbusLine, Parity, SerialUnit};
 
 /// Everything that is registered.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -187,6 +191,15 @@ pub enum Transport {
         /// Unit id, 0–255.
         unit: u8,
     },
+    /// It is polled in Modbus RTU frames through a transparent serial server.
+    RtuOverTcp {
+        /// Address of the serial server.
+        address: SocketAddr,
+        /// Unit id, 1–247.
+        unit: u8,
+    },
+    /// It is polled in Modbus RTU frames over a serial line of this machine.
+    Rtu(SerialUnit),
 }
 
 /// The result of one evaluation of standardised O&M of a sewage station.

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use telemetry::profile::{Domain, Signal, SignalKind, Title};
-use telemetry::registry::{Attribute, Position, Transport};
+use telemetry::registry::{Attribute, Position};
 use telemetry::sample::Sample;
 use telemetry::{DeviceEntry, Timestamp};
 
@@ -77,10 +77,7 @@ impl<'a> DeviceView<'a> {
             domain: entry.profile.domain,
             name: entry.device.name.as_ref(),
             position: app.web.catalogue.position(entry),
-            transport: match entry.device.transport {
-                Transport::Mqtt => "mqtt",
-                Transport::Modbus { .. } => "modbus",
-            },
+            transport: entry.device.transport.name(),
             gateway: entry.device.gateway.as_ref().map(|gateway| gateway.as_str()),
             attributes: &entry.device.attributes,
             report_interval_ms: entry.profile.report_interval.millis(),

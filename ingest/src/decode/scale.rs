@@ -34,6 +34,15 @@ impl Scale {
             raw / self.divisor + self.offset
         }
     }
+
+    /// The raw number that stands for `value`. The factor must not be 0.
+    pub(crate) fn invert(self, value: f64) -> f64 {
+        if self.divisor.abs() < 0.5 {
+            (value - self.offset) / self.factor
+        } else {
+            (value - self.offset) * self.divisor
+        }
+    }
 }
 
 #[cfg(test)]

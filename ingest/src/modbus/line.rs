@@ -1,56 +1,66 @@
-//! One gateway: its connection, and the units behind it, asked one after the other.
+//! One line: its connection, and the units behind it, asked one after the other. Writes go before polls.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use telemetry::time::{Span, Timestamp};
-use telemetry::{Clock, DeviceId, Origin, RawMessage};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_modbus::client::{Client, Context, tcp};
-use tokio_modbus::slave::{Slave, SlaveContext};
-use tokio_modbus::{Request, Response};
+use telemetry::registry::ModbusLine;
+use telemetry::time::Span;
+use telemetry::{Clock, Origin, RawMessage};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, Answer, Read};
+use super::identity::Gathering;
+use super::job::{Job, Task};
+use super::order::{Order, WriteDone, WriteRefused};
+use super::pdu::{Reply, Request};
 use super::plan::Block;
-use super::schedule::{Reconnect, Turn};
-use super::{Counters, ModbusConfig, Sink, count};
+use super::schedule::Reconnect;
+use super::status::{Counters, count};
+use super::unit::Unit;
+use super::wire::{Failed, Wire};
+use super::{ModbusConfig, Sink};
 
 /// A connection that would lie idle for longer, in real time, is closed: on the way there may be a
 /// firewall that forgets it without a word.
 const IDLE_MAX: Duration = Duration::from_secs(30);
+/// Reads that one poll may cut into smaller ones; the rest is cut at the next poll.
+const SPLITS_PER_POLL_MAX: u32 = 16;
+/// Answers to another question in one poll after which the rest of the unit is not asked any more.
+const NONSENSE_PER_POLL_MAX: u32 = 2;
+/// Exceptions after which a smaller read may succeed: a register that is not there, a read that is too long.
+/// Source: Modbus Application Protocol V1.1b3 §7.
+const SPLIT_ON: [u8; 2] = [2, 3];
 
-/// The task of one gateway.
+/// The task of one line.
 pub(super) struct Line {
-    pub(super) address: SocketAddr,
+    pub(super) line: ModbusLine,
     pub(super) units: Vec<Unit>,
+    pub(super) jobs: Receiver<Job>,
     pub(super) sink: Sink,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: ModbusConfig,
     pub(super) counters: Arc<Counters>,
-    pub(super) connection: Option<Context>,
     pub(super) reconnect: Reconnect,
+    pub(super) wire: Option<Wire>,
+    /// On a serial line, until when a late answer may come after a failure.
+    pub(super) quiet_until: Option<Instant>,
+    /// When the last request ended.
+    pub(super) last_end: Option<Instant>,
 }
 
-/// One unit behind it.
-pub(super) struct Unit {
-    pub(super) device: DeviceId,
-    pub(super) unit: u8,
-    pub(super) blocks: Vec<Block>,
-    pub(super) turn: Turn,
-}
-
-/// Why a read brought nothing.
-enum Failed {
-    /// No connection, or no answer in time: the rest of the unit is not asked any more.
-    Silent,
-    /// The other side has closed the connection.
-    Lost,
-    /// An answer, but not to the question: the connection is given up, the rest is asked on a new one.
-    Nonsense,
+/// One poll under way.
+#[derive(Default)]
+struct Poll {
+    pending: VecDeque<Block>,
+    reads: Vec<Read>,
+    splits: u32,
+    nonsense: u32,
+    silent: bool,
 }
 
 impl Line {
@@ -60,144 +70,226 @@ impl Line {
             () = cancel.cancelled() => {}
             () = self.poll_for_ever() => {}
         }
-        tracing::debug!(address = %self.address, "polling ends");
+        tracing::debug!(line = %self.line, "polling ends");
     }
 
     async fn poll_for_ever(&mut self) {
         loop {
-            let next = self
-                .units
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, unit)| unit.turn.due());
-            let Some((place, due)) = next.map(|(place, unit)| (place, unit.turn.due())) else {
+            self.do_jobs().await;
+            let next = |(place, unit): (usize, &Unit)| unit.next().map(|(due, group)| (due, place, group));
+            let Some((due, place, group)) = self.units.iter().enumerate().filter_map(next).min() else {
                 return; // A line without units is not started.
             };
             let now = self.clock.monotonic();
             if due > now {
-                let wait = self.clock.real(Span::from_millis(due.millis() - now.millis()));
-                if wait > IDLE_MAX {
-                    self.connection = None;
-                }
-                tokio::time::sleep(wait).await;
-                continue;
+                self.idle(self.clock.real(Span::from_millis(due.millis() - now.millis())))
+                    .await;
+            } else {
+                self.poll(place, group).await;
             }
-            self.poll(place).await;
         }
     }
 
-    #[tracing::instrument(level = "debug", skip_all, fields(address = %self.address, unit = place))]
-    async fn poll(&mut self, place: usize) {
+    /// Waits, and does what is asked of the line meanwhile.
+    async fn idle(&mut self, wait: Duration) {
+        if wait > IDLE_MAX && !matches!(self.line, ModbusLine::Serial { .. }) {
+            self.wire = None;
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            Some(job) = self.jobs.recv() => self.perform(job).await,
+        }
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(line = %self.line, unit = place))]
+    async fn poll(&mut self, place: usize, group: usize) {
         let Some(unit) = self.units.get(place) else {
             return;
         };
-        let (slave, blocks) = (Slave(unit.unit), unit.blocks.clone());
-        let mut reads = Vec::with_capacity(blocks.len());
-        let mut silent = false;
-        for block in blocks {
-            let answer = if silent {
+        let blocks = unit.groups.get(group).map(|(_, group)| group.blocks.clone());
+        let mut poll = Poll {
+            pending: blocks.unwrap_or_default().into(),
+            ..Poll::default()
+        };
+        if let Some(suspect) = unit.suspect {
+            poll.pending.retain(|block| *block != suspect.block);
+            poll.pending.push_front(suspect.block);
+        }
+        while let Some(block) = poll.pending.pop_front() {
+            if poll.silent {
+                let answer = Answer::None;
+                poll.reads.push(Read { block, answer });
+                continue;
+            }
+            self.do_jobs().await;
+            let answer = self.read(place, block).await;
+            self.take(place, group, &mut poll, block, answer).await;
+        }
+        self.settle(place, group, &poll.reads);
+        self.deliver(place, &poll.reads).await;
+    }
+
+    /// What a read brought, and what follows from it.
+    async fn take(
+        &mut self,
+        place: usize,
+        group: usize,
+        poll: &mut Poll,
+        block: Block,
+        read: Result<Answer, Failed>,
+    ) {
+        let is_rtu = self.line.is_rtu();
+        let Some(unit) = self.units.get_mut(place) else {
+            return;
+        };
+        let answer = match read {
+            Err(failed) => {
+                unit.note(|status| status.last_failure = Some(failed.why()));
+                if is_rtu && failed != Failed::Unreachable {
+                    unit.suspect(block);
+                }
+                if matches!(failed, Failed::Nonsense(_)) {
+                    poll.nonsense += 1;
+                    poll.silent = poll.nonsense >= NONSENSE_PER_POLL_MAX;
+                } else {
+                    unit.put_last(block);
+                    poll.silent = true;
+                }
                 Answer::None
-            } else {
-                match self.read(slave, block).await {
-                    Ok(answer) => answer,
-                    Err(failed) => {
-                        self.connection = None;
-                        silent = !matches!(failed, Failed::Nonsense);
-                        Answer::None
+            }
+            Ok(answer) => {
+                if unit.suspect.is_some_and(|suspect| suspect.block == block) {
+                    unit.suspect = None;
+                    // It may have been the late answer: then the one to this question still comes.
+                    self.quiet_until = Some(Instant::now() + self.config.timeout);
+                }
+                if let Answer::Exception(code) = answer
+                    && SPLIT_ON.contains(&code)
+                    && poll.splits < SPLITS_PER_POLL_MAX
+                    && let Some((_, group)) = unit.groups.get_mut(group)
+                {
+                    let parts = group.parts(block);
+                    if !parts.is_empty() {
+                        group.replace(block, &parts);
+                        poll.splits += 1;
+                        count(&self.counters.splits);
+                        tracing::info!(device = %unit.device, ?block, code, "the unit refuses a read; it is cut into smaller ones");
+                        parts.iter().rev().for_each(|part| poll.pending.push_front(*part));
+                        return;
                     }
                 }
-            };
-            reads.push(Read { block, answer });
-        }
-        self.settle(place, &reads);
-        self.deliver(place, &reads).await;
+                answer
+            }
+        };
+        poll.reads.push(Read { block, answer });
     }
 
     /// Asks once; once more on a new connection when an older one turns out to be closed: gateways drop
     /// idle connections, and that says nothing about the unit.
-    async fn read(&mut self, slave: Slave, block: Block) -> Result<Answer, Failed> {
-        let reused = self.connection.is_some();
-        match self.ask(slave, block).await {
-            Err(Failed::Lost) if reused => {
-                self.connection = None;
-                self.ask(slave, block).await
-            }
+    async fn read(&mut self, place: usize, block: Block) -> Result<Answer, Failed> {
+        let request = Request::Read {
+            function: block.function,
+            address: block.address,
+            count: block.count,
+        };
+        let reused = self.wire.is_some();
+        let reply = match self.ask(place, &request).await {
+            Err(Failed::Lost | Failed::Stale) if reused => self.ask(place, &request).await,
             done => done,
+        };
+        match reply? {
+            Reply::Words(words) => Ok(Answer::Words(words)),
+            Reply::Bits(bits) => Ok(Answer::Bits(bits)),
+            Reply::Exception(code) => Ok(Answer::Exception(code)),
+            Reply::Done | Reply::Objects(..) => Err(Failed::Nonsense("an answer to another question")),
         }
     }
 
-    async fn ask(&mut self, slave: Slave, block: Block) -> Result<Answer, Failed> {
+    /// Asks once, after the pauses that the line needs; what is needed after a failure is seen to here.
+    async fn ask(&mut self, place: usize, request: &Request) -> Result<Reply, Failed> {
+        let Some(unit) = self.units.get(place) else {
+            return Err(Failed::Unreachable);
+        };
+        let (id, pause) = (unit.unit, unit.pause.duration());
+        let pause = pause.max(self.config.request_pause);
         self.connect().await?;
-        let Some(connection) = &mut self.connection else {
-            return Err(Failed::Silent);
+        if let Some(last) = self.last_end
+            && !pause.is_zero()
+        {
+            sleep_until(last + pause).await;
+        }
+        let patience = self.config.timeout;
+        let Some(wire) = &mut self.wire else {
+            return Err(Failed::Unreachable);
         };
-        connection.set_slave(slave);
-        let Block {
-            function,
-            address,
-            count,
-        } = block;
-        let request = match function {
-            1 => Request::ReadCoils(address, count),
-            2 => Request::ReadDiscreteInputs(address, count),
-            3 => Request::ReadHoldingRegisters(address, count),
-            _ => Request::ReadInputRegisters(address, count),
+        let quiet = self.quiet_until.take();
+        let heard = match quiet.filter(|until| *until > Instant::now()) {
+            None => Ok(false),
+            Some(until) => wire.hush(until).await.map_err(|_closed| Failed::Stale),
         };
-        match timeout(self.config.timeout, connection.call(request)).await {
-            Err(_elapsed) => Err(Failed::Silent),
-            Ok(Err(tokio_modbus::Error::Transport(error))) => {
-                tracing::debug!(%error, "the connection failed");
-                // An answer that cannot be read also comes as such an error.
-                Err(if error.kind() == std::io::ErrorKind::InvalidData {
-                    Failed::Nonsense
-                } else {
-                    Failed::Lost
-                })
-            }
-            Ok(Err(tokio_modbus::Error::Protocol(error))) => {
-                tracing::debug!(%error, "not an answer to the question");
-                Err(Failed::Nonsense)
-            }
-            Ok(Ok(Err(exception))) => Ok(Answer::Exception(exception.into())),
-            Ok(Ok(Ok(response))) => fitting(response, count),
+        let reply = match heard {
+            Ok(_) => wire.ask(id, request, patience).await,
+            Err(closed) => Err(closed),
+        };
+        self.last_end = Some(Instant::now());
+        if let Err(failed) = reply {
+            self.after(failed, quiet);
+        } else if heard == Ok(true)
+            && let Some(unit) = self.units.get_mut(place)
+        {
+            unit.suspect = None; // The late answer has come and was thrown away.
+        }
+        reply
+    }
+
+    /// After a failure a late answer must find nobody who takes it for another: a new connection over TCP, a
+    /// time-out of listening on a serial line.
+    fn after(&mut self, failed: Failed, quiet: Option<Instant>) {
+        tracing::debug!(line = %self.line, why = failed.why(), "a modbus request failed");
+        let port = matches!(self.line, ModbusLine::Serial { .. });
+        if !port || matches!(failed, Failed::Lost | Failed::Stale) {
+            self.wire = None;
+        }
+        if self.line.is_rtu() {
+            self.quiet_until = match failed {
+                Failed::Stale | Failed::Unreachable => quiet,
+                Failed::Silent | Failed::Lost | Failed::Nonsense(_) => {
+                    Some(Instant::now() + self.config.timeout)
+                }
+            };
         }
     }
 
     /// Makes sure that there is a connection, unless the last attempt is too short ago.
     async fn connect(&mut self) -> Result<(), Failed> {
-        if self.connection.is_some() {
+        if self.wire.is_some() {
             return Ok(());
         }
         if !self.reconnect.may_try(self.clock.monotonic()) {
-            return Err(Failed::Silent);
+            return Err(Failed::Unreachable);
         }
-        match timeout(self.config.timeout, TcpStream::connect(self.address)).await {
-            Ok(Ok(stream)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "requests may be held back by the system");
-                }
-                self.connection = Some(tcp::attach(stream));
+        match Wire::open(&self.line, self.config.timeout).await {
+            Ok(wire) => {
+                self.wire = Some(wire);
                 count(&self.counters.connections);
-                tracing::debug!(address = %self.address, "connected");
+                tracing::debug!(line = %self.line, "connected");
+                if !self.config.connect_pause.is_zero() {
+                    sleep(self.config.connect_pause).await;
+                }
                 Ok(())
             }
-            Ok(Err(error)) => self.unreachable(&error.to_string()),
-            Err(_elapsed) => self.unreachable("no answer in time"),
+            Err(error) => {
+                let now = self.clock.monotonic();
+                if self.reconnect.failed(now, self.config.reconnect_max) {
+                    tracing::warn!(line = %self.line, %error, "a modbus line cannot be reached");
+                }
+                Err(Failed::Unreachable)
+            }
         }
-    }
-
-    fn unreachable(&mut self, why: &str) -> Result<(), Failed> {
-        if self
-            .reconnect
-            .failed(self.clock.monotonic(), self.config.reconnect_max)
-        {
-            tracing::warn!(address = %self.address, why, "a modbus gateway cannot be reached");
-        }
-        Err(Failed::Silent)
     }
 
     /// Writes down what the poll showed and when the unit comes next.
-    fn settle(&mut self, place: usize, reads: &[Read]) {
+    fn settle(&mut self, place: usize, group: usize, reads: &[Read]) {
         let answered = reads.iter().any(|read| read.answer != Answer::None);
         count(&self.counters.polls);
         for read in reads {
@@ -208,28 +300,43 @@ impl Line {
             });
         }
         if answered && self.reconnect.succeeded() {
-            tracing::info!(address = %self.address, "a modbus gateway answers again");
+            tracing::info!(line = %self.line, "a modbus line answers again");
         }
         // A unit that shares its line is asked less often while it is silent: each try costs the others a
         // time-out. While the whole line is down nothing is asked, so nothing is saved.
         let backs_off = self.units.len() > 1 && !self.reconnect.is_down();
-        let now = self.clock.monotonic();
-        if let Some(unit) = self.units.get_mut(place) {
-            let most = backs_off.then_some(self.config.unit_backoff_max);
-            let skipped = unit.turn.done(now, answered, most);
-            self.counters
-                .skipped_cycles
-                .fetch_add(skipped, std::sync::atomic::Ordering::Relaxed);
+        let (now, at) = (self.clock.monotonic(), self.clock.now());
+        let Some(unit) = self.units.get_mut(place) else {
+            return;
+        };
+        let held_until = unit.health.held_until();
+        let Some((turn, asked)) = unit.groups.get_mut(group) else {
+            return;
+        };
+        let every = asked.every;
+        let skipped = turn.done(now, held_until);
+        let exceptions = reads
+            .iter()
+            .filter(|read| matches!(read.answer, Answer::Exception(_)));
+        let exceptions = exceptions.count() as u64;
+        unit.note(|status| {
+            status.skipped_cycles += skipped;
+            status.exceptions += exceptions;
+        });
+        if answered {
+            unit.answered(at);
+        } else {
+            unit.failed(now, every, backs_off.then_some(self.config.unit_backoff_max));
         }
+        self.counters.skipped_cycles.fetch_add(skipped, Ordering::Relaxed);
     }
 
     async fn deliver(&mut self, place: usize, reads: &[Read]) {
         let Some(unit) = self.units.get(place) else {
             return;
         };
-        let arrived: Timestamp = self.clock.now();
         let message = RawMessage {
-            arrived,
+            arrived: self.clock.now(),
             origin: Origin::Modbus,
             sender: unit.device.clone(),
             topic: "".into(),
@@ -240,23 +347,61 @@ impl Line {
             tracing::debug!(device = %unit.device, error, "a poll could not be kept");
         }
     }
-}
 
-/// The answer, if it is as long as was asked for. Bits come in whole bytes.
-fn fitting(response: Response, asked: u16) -> Result<Answer, Failed> {
-    let asked = usize::from(asked);
-    match response {
-        Response::ReadHoldingRegisters(words) | Response::ReadInputRegisters(words)
-            if words.len() == asked =>
-        {
-            Ok(Answer::Words(words))
+    async fn do_jobs(&mut self) {
+        while let Ok(job) = self.jobs.try_recv() {
+            self.perform(job).await;
         }
-        Response::ReadCoils(mut bits) | Response::ReadDiscreteInputs(mut bits)
-            if bits.len() == asked.div_ceil(8) * 8 =>
-        {
-            bits.truncate(asked);
-            Ok(Answer::Bits(bits))
+    }
+
+    async fn perform(&mut self, job: Job) {
+        if job.task.is_given_up() {
+            return;
         }
-        _ => Err(Failed::Nonsense),
+        match job.task {
+            Task::Write(order, reply) => {
+                let done = self.write(job.place, &order).await;
+                let fine = done.as_ref().is_ok_and(|done| done.answered);
+                count(if fine {
+                    &self.counters.writes
+                } else {
+                    &self.counters.write_failures
+                });
+                // Whoever asked may have given up; the write is in the audit either way.
+                let _gone = reply.send(done);
+            }
+            Task::Identify(reply) => {
+                let mut gathering = Gathering::default();
+                let mut end = Ok(());
+                while end.is_ok()
+                    && let Some(request) = gathering.next()
+                {
+                    end = gathering.take(self.ask(job.place, &request).await);
+                }
+                let _gone = reply.send(end.map(|()| gathering.identity));
+            }
+        }
+    }
+
+    /// Writes once: a write that may have arrived is never repeated. Then reads back.
+    async fn write(&mut self, place: usize, order: &Order) -> Result<WriteDone, WriteRefused> {
+        let mut reply = self.ask(place, &order.request).await;
+        if reply == Err(Failed::Stale) {
+            reply = self.ask(place, &order.request).await; // Nothing was sent on the old connection.
+        }
+        let answered = match reply {
+            Ok(Reply::Exception(code)) => return Err(WriteRefused::Exception(code)),
+            Err(Failed::Unreachable | Failed::Stale) => return Err(WriteRefused::Unreachable),
+            Ok(Reply::Done) => true,
+            Ok(Reply::Words(_) | Reply::Bits(_) | Reply::Objects(..))
+            | Err(Failed::Silent | Failed::Lost | Failed::Nonsense(_)) => false,
+        };
+        let block = order.read_back;
+        let read = self.read(place, block).await.ok();
+        if let Some(answer) = &read {
+            let answer = answer.clone();
+            self.deliver(place, &[Read { block, answer }]).await;
+        }
+        Ok(order.done(answered, read.as_ref()))
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a profile makes sense as a whole.
 
-use super::{Limit, ModbusPoint, Profile, RegisterKind, RuleKind, RuleSpec, Signal, SignalKind};
-use crate::limits::{MODBUS_REGISTERS_MAX, SIGNALS_PER_PROFILE_MAX};
+use super::{Limit, Profile, RuleKind, RuleSpec, Signal, SignalKind};
+use crate::limits::SIGNALS_PER_PROFILE_MAX;
 use crate::time::Span;
 
 /// Why a profile was refused.
@@ -26,11 +26,12 @@ pub enum ProfileError {
 }
 
 pub(super) fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
-    let profile: Profile = toml::from_str(text).map_err(|source| ProfileError::Syntax {
+    let mut profile: Profile = toml::from_str(text).map_err(|source| ProfileError::Syntax {
         file: file.to_owned(),
         source,
     })?;
-    match nonsense(&profile) {
+    let what = profile.modbus.settle().err();
+    match what.or_else(|| nonsense(&profile)) {
         None => Ok(profile),
         Some(what) => Err(ProfileError::Nonsense {
             file: file.to_owned(),
@@ -50,20 +51,8 @@ fn nonsense(profile: &Profile) -> Option<String> {
     if profile.report_interval == Span::ZERO {
         return Some("report_interval is 0".to_owned());
     }
-    if !(1..=MODBUS_REGISTERS_MAX).contains(&profile.modbus.block_max) && !profile.modbus.points.is_empty() {
-        return Some(format!(
-            "modbus.block_max {}; 1 to 125 are allowed",
-            profile.modbus.block_max
-        ));
-    }
     (signals.iter().find_map(|signal| signal_nonsense(profile, signal)))
-        .or_else(|| {
-            profile
-                .modbus
-                .points
-                .iter()
-                .find_map(|point| point_nonsense(profile, point))
-        })
+        .or_else(|| super::modbus::nonsense(profile))
         .or_else(|| profile.rules.iter().find_map(|rule| rule_nonsense(profile, rule)))
 }
 
@@ -88,42 +77,6 @@ fn signal_nonsense(profile: &Profile, signal: &Signal) -> Option<String> {
         .keys()
         .find(|key| key.parse::<i32>().is_err())
         .map(|key| format!("signal {name}: state {key:?} is not a whole number"))
-}
-
-fn point_nonsense(profile: &Profile, point: &ModbusPoint) -> Option<String> {
-    let name = &point.signal;
-    if profile.signal_index(name.as_str()).is_none() {
-        return Some(format!("modbus point {name}: there is no such signal"));
-    }
-    if !(1..=4).contains(&point.function) {
-        return Some(format!(
-            "modbus point {name}: function {}; reading is 1 to 4",
-            point.function
-        ));
-    }
-    if point.function <= 2 && point.kind != RegisterKind::Bool {
-        return Some(format!(
-            "modbus point {name}: function {} reads bits: type = \"bool\"",
-            point.function
-        ));
-    }
-    if point.address.checked_add(point.kind.words() - 1).is_none() {
-        return Some(format!(
-            "modbus point {name}: address {} runs over 65535",
-            point.address
-        ));
-    }
-    if profile
-        .modbus
-        .points
-        .iter()
-        .filter(|other| other.signal == *name)
-        .count()
-        > 1
-    {
-        return Some(format!("modbus point {name} stands there twice"));
-    }
-    None
 }
 
 fn rule_nonsense(profile: &Profile, rule: &RuleSpec) -> Option<String> {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use telemetry::profile::Profile;
+use telemetry::time::Span;
 use telemetry::{Bad, Batch, Lsn, Origin, Quality, RawMessage};
 
 use crate::decoder::{DecodeSettings, Decoder};
@@ -29,8 +30,14 @@ pub(super) fn profile(head: &str, points: &[(u8, u16, &str)]) -> Arc<Profile> {
 }
 
 fn blocks(head: &str, points: &[(u8, u16, &str)]) -> Vec<(u8, u16, u16)> {
-    let blocks = plan(&profile(head, points).modbus);
-    blocks.iter().map(|b| (b.function, b.address, b.count)).collect()
+    let groups = plan(&profile(head, points).modbus, Span::from_secs(1));
+    assert!(groups.len() <= 1, "one scan class");
+    triples(groups.iter().flat_map(|group| &group.blocks))
+}
+
+fn triples<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> Vec<(u8, u16, u16)> {
+    let triple = |b: &Block| (b.function, b.address, b.count);
+    blocks.into_iter().map(triple).collect()
 }
 
 const FLOAT: &str = "type = \"float32\"";
@@ -38,7 +45,8 @@ const BIT: &str = "type = \"bool\"";
 
 #[test]
 fn neighbours_share_a_read_and_function_codes_never_mix() {
-    assert_eq!(plan(&telemetry::profile::ModbusMap::default()), []);
+    let nothing = telemetry::profile::ModbusMap::default();
+    assert_eq!(plan(&nothing, Span::from_secs(1)), []);
     // In any order, overlapping, across a gap of 8 but not of 9.
     assert_eq!(blocks("", &[(4, 5, ""), (4, 0, FLOAT), (4, 1, "")]), [(4, 0, 6)]);
     assert_eq!(blocks("gap_max = 8", &[(4, 0, ""), (4, 9, "")]), [(4, 0, 10)]);
@@ -66,6 +74,80 @@ fn neighbours_share_a_read_and_function_codes_never_mix() {
     assert_eq!(blocks("", &bits), [(2, 0, 1993), (2, 2000, 393)]);
 }
 
+#[test]
+fn a_forbidden_register_is_never_inside_of_a_read() {
+    let forbidden =
+        "gap_max = 8\nforbidden = [{ function = 4, from = 3, to = 4 }, { function = 3, from = 1, to = 1 }]";
+    let points = [(4, 0, ""), (4, 2, ""), (4, 5, ""), (4, 7, "")];
+    assert_eq!(blocks(forbidden, &points), [(4, 0, 3), (4, 5, 3)]);
+    assert_eq!(blocks("gap_max = 8", &points), [(4, 0, 8)]);
+}
+
+#[test]
+fn bits_have_a_limit_of_their_own() {
+    let bits: Vec<(u8, u16, &str)> = (0..20).map(|n| (2, n, BIT)).collect();
+    assert_eq!(
+        blocks("bits_max = 8\nblock_max = 1", &bits),
+        [(2, 0, 8), (2, 8, 8), (2, 16, 4)]
+    );
+}
+
+#[test]
+fn scan_classes_are_planned_apart_and_the_usual_interval_holds_for_the_rest() {
+    let head = "scan = { fast = \"1s\", slow = \"5min\" }";
+    let points = [
+        (4, 0, "scan = \"fast\""),
+        (4, 1, "scan = \"slow\""),
+        (4, 2, "scan = \"fast\""),
+        (4, 3, ""),
+    ];
+    let groups = plan(&profile(head, &points).modbus, Span::from_secs(10));
+    let found: Vec<_> = groups
+        .iter()
+        .map(|group| (group.every, triples(&group.blocks)))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Span::from_secs(1), vec![(4, 0, 3)]),
+            (Span::from_secs(10), vec![(4, 3, 1)]),
+            (Span::from_secs(300), vec![(4, 1, 1)]),
+        ]
+    );
+}
+
+#[test]
+fn a_refused_read_is_cut_at_its_gaps_then_in_halves_and_no_value_in_two() {
+    // Given registers 0, 1, a float at 2 and 5 to 7, in one read,
+    let points = [
+        (4, 0, ""),
+        (4, 1, ""),
+        (4, 2, FLOAT),
+        (4, 5, ""),
+        (4, 6, ""),
+        (4, 7, ""),
+    ];
+    let mut group = plan(&profile("", &points).modbus, Span::from_secs(1)).remove(0);
+    assert_eq!(triples(&group.blocks), [(4, 0, 8)]);
+    let block = |address, count| Block {
+        function: 4,
+        address,
+        count,
+    };
+    // then it is cut at its gap first, and each part in halves after that.
+    let parts = group.parts(block(0, 8));
+    assert_eq!(triples(&parts), [(4, 0, 4), (4, 5, 3)]);
+    assert_eq!(triples(&group.parts(block(0, 4))), [(4, 0, 1), (4, 1, 3)]);
+    assert_eq!(triples(&group.parts(block(1, 3))), [(4, 1, 1), (4, 2, 2)]);
+    assert_eq!(group.parts(block(2, 2)), [], "a single value");
+    group.replace(block(0, 8), &parts);
+    assert_eq!(triples(&group.blocks), [(4, 0, 4), (4, 5, 3)]);
+    // A float over two registers that are points of their own cannot be cut.
+    let overlapping = [(4, 0, FLOAT), (4, 0, ""), (4, 1, "")];
+    let group = plan(&profile("", &overlapping).modbus, Span::from_secs(1)).remove(0);
+    assert_eq!(group.parts(block(0, 2)), []);
+}
+
 proptest! {
     #[test]
     fn every_point_is_read_once_within_the_limits(
@@ -80,7 +162,7 @@ proptest! {
             })
             .collect();
         let map = profile(&format!("gap_max = {gap_max}\nblock_max = {block_max}"), &points).modbus.clone();
-        let blocks = plan(&map);
+        let blocks = plan(&map, Span::from_secs(1)).remove(0).blocks;
         for point in &map.points {
             let holding = blocks.iter().filter(|b| b.holds(point.function, point.address, point.kind.words()));
             prop_assert_eq!(holding.count(), 1);
@@ -171,7 +253,7 @@ fn the_form_of_a_poll_does_not_change() {
 
 /// What a poll with these answers to the planned reads becomes.
 fn poll(decoder: &mut Decoder, after_s: i64, profile: &Profile, answers: &[Answer]) -> Batch {
-    let blocks = plan(&profile.modbus);
+    let blocks = plan(&profile.modbus, Span::from_secs(1)).remove(0).blocks;
     assert_eq!(blocks.len(), answers.len());
     let reads = blocks.into_iter().zip(answers).map(|(block, answer)| Read {
         block,

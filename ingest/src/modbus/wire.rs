@@ -1,0 +1,246 @@
+//! One open connection: a question out, its answer in. The only file of this module with a socket or a port.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use telemetry::registry::{ModbusLine, Parity};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_serial::{DataBits, SerialPortBuilderExt, SerialStream, StopBits};
+
+use super::pdu::{Reply, Request};
+use super::wrap::{self, Got, Pace};
+
+/// Most bytes of one answer with its frame. More: it is not an answer.
+/// Source: MODBUS Messaging on TCP/IP V1.0b §3.1.2, 260 bytes.
+const ANSWER_BYTES_MAX: usize = 260;
+/// The least silence before a question on a serial line: the timers of the system are no finer.
+const SILENCE_MIN: Duration = Duration::from_millis(2);
+/// What stands in for the pace of a line behind a serial server, of which nothing is known.
+const PACE_UNKNOWN: u32 = 9600;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Why a question brought no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// There is no connection: nothing was asked.
+    Unreachable,
+    /// The connection was closed, or held old bytes, before anything was asked.
+    Stale,
+    /// No answer in time.
+    Silent,
+    /// The other side has closed the connection, or the port has failed.
+    Lost,
+    /// Bytes, but not the answer to the question.
+    Nonsense(&'static str),
+}
+
+/// How frames are told apart.
+#[derive(Clone, Copy, Debug)]
+enum Framing {
+    /// By the number of the question.
+    Tcp { last: u16 },
+    /// By silence. `slow`: the bytes themselves take their time on our side.
+    Rtu { pace: Pace, slow: bool },
+}
+
+/// An open connection.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    framing: Framing,
+    buffer: Vec<u8>,
+}
+
+impl Failed {
+    /// In a few words, for a person.
+    pub(super) const fn why(self) -> &'static str {
+        match self {
+            Self::Unreachable => "no connection",
+            Self::Stale | Self::Lost => "the connection was closed",
+            Self::Silent => "no answer in time",
+            Self::Nonsense(why) => why,
+        }
+    }
+}
+
+impl Wire {
+    /// Opens a socket, within `patience`, or a port.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    pub(super) async fn open(line: &ModbusLine, patience: Duration) -> io::Result<Self> {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+        let rtu = |baud, slow| Framing::Rtu {
+            pace: Pace::new(baud),
+            slow,
+        };
+        let (stream, framing): (Box<dyn Stream>, Framing) = match line {
+            ModbusLine::Tcp(address) | ModbusLine::RtuOverTcp(address) => {
+                let connect = TcpStream::connect(address);
+                let stream = timeout(patience, connect).await.map_err(|_| late())??;
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "requests may be held back by the system");
+                }
+                let framing = if line.is_rtu() {
+                    rtu(PACE_UNKNOWN, false)
+                } else {
+                    Framing::Tcp { last: 0 }
+                };
+                (Box::new(stream), framing)
+            }
+            ModbusLine::Serial {
+                port,
+                baud,
+                parity,
+                stop_bits,
+            } => (
+                Box::new(open_port(port, *baud, *parity, *stop_bits)?),
+                rtu(*baud, true),
+            ),
+        };
+        Ok(Self {
+            stream,
+            framing,
+            buffer: Vec::with_capacity(ANSWER_BYTES_MAX),
+        })
+    }
+
+    /// Asks, and waits for the answer for at most `patience` and the time that the bytes take on a slow line.
+    ///
+    /// What lies there before the question is from an earlier one: over TCP the connection is then of no
+    /// more use, on a serial line it is thrown away.
+    ///
+    /// # Errors
+    /// [`Failed`]. The answer may still come: over TCP the connection must be given up, on a serial line
+    /// [`Self::hush`] must be called before the next question.
+    pub(super) async fn ask(
+        &mut self,
+        unit: u8,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<Reply, Failed> {
+        self.buffer.clear();
+        match &mut self.framing {
+            Framing::Tcp { last } => {
+                *last = last.wrapping_add(1);
+                let number = *last;
+                if self.holds_something().await {
+                    return Err(Failed::Stale);
+                }
+                let question = wrap::tcp_question(number, unit, request);
+                let deadline = Instant::now() + patience;
+                self.send(&question, deadline).await?;
+                let answer = |bytes: &[u8]| wrap::tcp_answer(bytes, number, unit, request);
+                self.receive(answer, deadline).await
+            }
+            Framing::Rtu { pace, slow } => {
+                let (pace, slow) = (*pace, *slow);
+                let silence = pace.silence().max(SILENCE_MIN);
+                let quiet = self.silence(silence, Instant::now() + patience).await;
+                if !quiet.map_err(|_closed| Failed::Stale)? {
+                    return Err(Failed::Nonsense("the line is never silent"));
+                }
+                let question = wrap::rtu_question(unit, request);
+                let bytes = question.len() + request.answer_bytes_max();
+                let travel = if slow {
+                    pace.characters(bytes)
+                } else {
+                    Duration::ZERO
+                };
+                let deadline = Instant::now() + patience + travel;
+                self.send(&question, deadline).await?;
+                let answer = |bytes: &[u8]| wrap::rtu_answer(bytes, unit, request);
+                self.receive(answer, deadline).await
+            }
+        }
+    }
+
+    /// Listens until `until` and throws away what comes. Answers whether something came.
+    ///
+    /// # Errors
+    /// [`Failed::Lost`] when the connection ends.
+    pub(super) async fn hush(&mut self, until: Instant) -> Result<bool, Failed> {
+        let mut heard = false;
+        let mut bytes = [0; ANSWER_BYTES_MAX];
+        loop {
+            match timeout_at(until, self.stream.read(&mut bytes)).await {
+                Err(_elapsed) => return Ok(heard),
+                Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
+                Ok(Ok(_)) => heard = true,
+            }
+        }
+    }
+
+    /// Waits until nothing has come for `silence`; answers whether that was so before `deadline`.
+    async fn silence(&mut self, silence: Duration, deadline: Instant) -> Result<bool, Failed> {
+        while self.hush(Instant::now() + silence).await? {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether bytes or the end of the connection wait to be read.
+    async fn holds_something(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let mut into = ReadBuf::new(&mut byte);
+        let stream = &mut self.stream;
+        poll_fn(|context| Poll::Ready(Pin::new(&mut *stream).poll_read(context, &mut into).is_ready())).await
+    }
+
+    async fn send(&mut self, frame: &[u8], deadline: Instant) -> Result<(), Failed> {
+        match timeout_at(deadline, self.stream.write_all(frame)).await {
+            Err(_elapsed) => Err(Failed::Silent),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a modbus connection failed");
+                Err(Failed::Lost)
+            }
+            Ok(Ok(())) => Ok(()),
+        }
+    }
+
+    async fn receive(&mut self, answer: impl Fn(&[u8]) -> Got, deadline: Instant) -> Result<Reply, Failed> {
+        loop {
+            match timeout_at(deadline, self.stream.read_buf(&mut self.buffer)).await {
+                Err(_elapsed) if self.buffer.is_empty() => return Err(Failed::Silent),
+                Err(_elapsed) => return Err(Failed::Nonsense("an answer that did not end in time")),
+                Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
+                Ok(Ok(_)) => {}
+            }
+            match answer(&self.buffer) {
+                Got::Answer(reply) => return Ok(reply),
+                Got::Wrong(why) => return Err(Failed::Nonsense(why)),
+                Got::More if self.buffer.len() >= ANSWER_BYTES_MAX => {
+                    return Err(Failed::Nonsense("an answer that is too long"));
+                }
+                Got::More => {}
+            }
+        }
+    }
+}
+
+fn open_port(port: &str, baud: u32, parity: Parity, stop_bits: u8) -> io::Result<SerialStream> {
+    let parity = match parity {
+        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => tokio_serial::Parity::Even,
+        Parity::Odd => tokio_serial::Parity::Odd,
+    };
+    let stop_bits = if stop_bits == 2 {
+        StopBits::Two
+    } else {
+        StopBits::One
+    };
+    tokio_serial::new(port, baud)
+        .data_bits(DataBits::Eight)
+        .parity(parity)
+        .stop_bits(stop_bits)
+        .open_native_async()
+        .map_err(io::Error::from)
+}
