@@ -2,6 +2,10 @@
 
 pub(crate) mod registry;
 
+pub(crate) mod rules;
+
+mod slowdown;
+
 use std::net::SocketAddr;
 
 use telemetry::DeviceId;
@@ -11,7 +15,7 @@ use crate::BoxFuture;
 use crate::acl::Permissions;
 
 /// Decides who a client is, and goes on deciding as long as it is there.
-/// [`registry::RegistryAuthenticator`] asks the registry.
+/// [`registry::RegistryAuthenticator`] asks its rules.
 pub trait Authenticator: Send + Sync + 'static {
     /// Who this is, or why it may not come in. Unknown user and wrong password take the same time and
     /// give the same answer.

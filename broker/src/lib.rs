@@ -31,6 +31,7 @@ pub mod topic;
 
 pub use acl::Permissions;
 pub use auth::registry::{Anonymous, RegistryAuthenticator};
+pub use auth::rules::{Rule, RuleError, Rules, Who, check_hash, check_publish, check_subscribe};
 pub use auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
 pub use config::{Allowance, GateConfig};
 pub use counters::Counters;

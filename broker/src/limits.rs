@@ -22,6 +22,27 @@ pub const REFUSALS_MAX: usize = 64;
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Passwords that are verified at a time, each with up to 64 MiB and a core. More: wait their turn.
 pub const VERIFICATIONS_MAX: usize = 2;
+/// Most memory of one argon2id verification, in KiB. A stored hash that asks for more is refused.
+pub const ARGON2_KIB_MAX: u32 = 64 * 1024;
+/// Most passes of one argon2id verification. A stored hash that asks for more is refused.
+pub const ARGON2_PASSES_MAX: u32 = 10;
+/// Most lanes of one argon2id verification. A stored hash that asks for more is refused.
+pub const ARGON2_LANES_MAX: u32 = 4;
+/// Verified passwords that are remembered as keyed hashes. More: one of them is forgotten and verified again when
+/// its owner comes back.
+pub const VERIFIED_MAX: usize = 100_000;
+/// Wrong passwords of one user from one address that cost nothing but the verification. From this one on each
+/// makes that user wait there: 1 s, 2 s, 4 s … up to [`FAILED_LOGIN_PAUSE_MAX`]; within the pause whatever comes is
+/// told 0x9F (3.1.1: code 3) without being looked at.
+pub const FAILED_LOGINS_FREE: u32 = 5;
+/// See [`FAILED_LOGINS_FREE`].
+pub const FAILED_LOGIN_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A wrong password is answered a whole number of these after it came.
+pub const REFUSAL_STEP: Duration = Duration::from_millis(100);
+/// After so long without a wrong password the earlier ones are forgotten.
+pub const FAILED_LOGIN_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+/// Pairs of user and address whose wrong passwords are remembered. More: the oldest is forgotten.
+pub const FAILED_LOGINS_KEPT_MAX: usize = 10_000;
 /// Longest user name, in bytes. Longer: treated as unknown.
 pub const USER_BYTES_MAX: usize = 64;
 /// Batches of one connection that the intake holds at a time. More: its socket is not read.

@@ -11,6 +11,7 @@
 
 mod support;
 
+mod access;
 mod acknowledge;
 mod connect;
 mod hostile;

@@ -1,13 +1,18 @@
-//! The registry decides: user name is device id, password as argon2 says.
+//! Rules decide: user name is a device or an account, the password is verified as argon2id says. Rules can be replaced
+//! while clients are there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use argon2::{Argon2, PasswordVerifier};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use telemetry::{Catalogue, DeviceId};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
+use super::rules::{Known, Rules, mark};
+use super::slowdown::{SlowDown, Who};
 use crate::acl::Permissions;
 use crate::auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
 use crate::{BoxFuture, limits};
@@ -23,42 +28,42 @@ pub enum Anonymous {
     Publish,
 }
 
-/// What is verified for a user that does not exist, when the registry holds no hash at all: the
-/// parameters that OWASP recommends. Its password is not known to anybody.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5cy1zYWx0LWhlcmU$\
-                      t7ETgBn7aDGuSTgd1WThTZ8g/u0HZbpQlYWAXGHXxIc";
-
-/// Asks the registry. A password that was verified once is remembered as a keyed hash, so that a
-/// reconnect costs microseconds; there is one entry at most for each registered device.
+/// Asks the rules. A password that was verified once is remembered as a keyed hash, so that a reconnect costs
+/// microseconds; there is one entry at most for each name, and [`limits::VERIFIED_MAX`] in all.
 pub struct RegistryAuthenticator {
-    catalogue: Arc<Catalogue>,
+    rules: RwLock<Arc<Rules>>,
     anonymous: Anonymous,
-    /// Which devices name a gateway, by gateway.
-    behind: FxHashMap<DeviceId, Vec<DeviceId>>,
-    /// What an unknown user's password is held against, so that it takes as long as a known one's.
-    nobody: Arc<str>,
     /// Key of the hashes in `verified`: drawn at the start, never leaves the process.
     key: [u8; 32],
-    verified: Mutex<FxHashMap<DeviceId, [u8; 32]>>,
+    verified: Mutex<FxHashMap<DeviceId, Verified>>,
+    slow_down: Mutex<SlowDown>,
     turns: Arc<Semaphore>,
     changes: watch::Sender<u64>,
 }
 
+#[derive(Clone, Copy)]
+struct Verified {
+    /// Keyed hash of name and password.
+    digest: [u8; 32],
+    /// Which stored hash it was verified against.
+    credential: Credential,
+}
+
 impl RegistryAuthenticator {
-    /// Lets in who is in `catalogue` with a password hash, and nameless clients as `anonymous` says.
+    /// Lets in who is in `catalogue` with a password hash, and nameless clients as `anonymous` says. A hash that cannot
+    /// be used lets nobody in, and is logged.
     #[must_use]
     pub fn new(catalogue: Arc<Catalogue>, anonymous: Anonymous) -> Self {
-        let mut behind: FxHashMap<DeviceId, Vec<DeviceId>> = FxHashMap::default();
-        let mut nobody = None;
-        for entry in catalogue.devices() {
-            if let Some(gateway) = &entry.device.gateway {
-                behind
-                    .entry(gateway.clone())
-                    .or_default()
-                    .push(entry.device.id.clone());
-            }
-            nobody = nobody.or(entry.device.password_hash.as_deref());
+        let (rules, errors) = Rules::build(Rules::of(&catalogue));
+        for error in errors {
+            tracing::error!(%error, "rule left out");
         }
+        Self::with_rules(rules, anonymous)
+    }
+
+    /// Lets in who stands in `rules`, and nameless clients as `anonymous` says.
+    #[must_use]
+    pub fn with_rules(rules: Rules, anonymous: Anonymous) -> Self {
         let mut key = [0; 32];
         let drawn = getrandom::fill(&mut key);
         if let Err(error) = drawn {
@@ -66,15 +71,27 @@ impl RegistryAuthenticator {
             tracing::warn!(%error, "no random key for the password cache");
         }
         Self {
-            nobody: nobody.unwrap_or(NOBODY).into(),
-            catalogue,
+            rules: RwLock::new(Arc::new(rules)),
             anonymous,
-            behind,
             key,
             verified: Mutex::default(),
+            slow_down: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits::VERIFICATIONS_MAX)),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// From now on `rules` count. Whoever is connected is reviewed at once; what was remembered of passwords that
+    /// do not count any more is forgotten.
+    pub fn apply(&self, rules: Rules) {
+        let rules = Arc::new(rules);
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&rules);
+        lock(&self.verified).retain(|name, verified| counts(rules.get(name.as_str()), verified.credential));
+        self.changes.send_modify(|number| *number += 1);
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn nameless(&self) -> Option<Permissions> {
@@ -85,97 +102,166 @@ impl RegistryAuthenticator {
         }
     }
 
-    /// What a device may do that can log in.
-    fn permissions(&self, id: &str) -> Option<Permissions> {
-        let device = &self.catalogue.device(id)?.device;
-        device.password_hash.as_ref()?;
-        let speaks_for = self.behind.get(id).cloned().unwrap_or_default();
-        Some(Permissions::device(device.id.clone(), speaks_for))
-    }
-
     async fn named(&self, user: &str, login: Login<'_>) -> Result<Identity, Refusal> {
+        let began = Instant::now();
+        let who = self.place(user, login.peer);
+        if !lock(&self.slow_down).is_open(who, began) {
+            return Err(Refusal::TooFast);
+        }
+        let rules = self.rules();
         let known = (user.len() <= limits::USER_BYTES_MAX)
-            .then(|| self.catalogue.device(user))
+            .then(|| rules.get(user))
             .flatten();
-        let hash = known.and_then(|entry| entry.device.password_hash.as_deref());
         let password = login.password.unwrap_or_default();
-        let digest = self.digest(user, hash.unwrap_or(&self.nobody), password);
-        let device = known.filter(|_| hash.is_some()).map(|entry| &entry.device);
-        if let Some(device) = device
-            && self.remembered(&device.id) == Some(digest)
-        {
-            return self.identity(&device.id, login.client_id);
-        }
-        let right = self
-            .verify(hash.unwrap_or(&self.nobody).into(), password.into())
-            .await?;
-        match device {
-            Some(device) if right => {
-                self.remember(&device.id, digest);
-                self.identity(&device.id, login.client_id)
-            }
-            Some(_) | None => Err(Refusal::BadCredentials),
-        }
+        let digest = self.digest(user, password);
+        let credential = match known.and_then(|known| self.remembered(known, digest)) {
+            Some(credential) => Some(credential),
+            None => self.verify(&rules, known, password).await?,
+        };
+        let (Some(known), Some(credential)) = (known, credential) else {
+            lock(&self.slow_down).failed(who, Instant::now());
+            tokio::time::sleep_until(answer_at(began, Instant::now())).await;
+            return Err(Refusal::BadCredentials);
+        };
+        lock(&self.slow_down).succeeded(who);
+        let identity = identity(known, credential, login.client_id)?;
+        self.remember(known.name.clone(), Verified { digest, credential });
+        Ok(identity)
     }
 
-    fn identity(&self, id: &DeviceId, client_id: &str) -> Result<Identity, Refusal> {
-        if !client_id.is_empty() && client_id != id.as_str() {
-            return Err(Refusal::ClientIdNotValid);
+    /// A client that a certificate names. A user name, if it gives one, must be the same; a password is not looked at.
+    fn certified(&self, device: &str, login: Login<'_>) -> Result<Identity, Refusal> {
+        if login.user.is_some_and(|user| user != device) {
+            return Err(Refusal::BadCredentials);
         }
-        let permissions = self.permissions(id.as_str()).ok_or(Refusal::NotAuthorized)?;
-        Ok(Identity::Device {
-            id: id.clone(),
-            permissions,
-            credential: Credential::Certificate,
-        })
+        let rules = self.rules();
+        let known = rules.get(device).ok_or(Refusal::NotAuthorized)?;
+        identity(known, Credential::Certificate, login.client_id)
     }
 
-    /// argon2 takes milliseconds and megabytes: on its own thread, and few at a time.
-    async fn verify(&self, hash: Arc<str>, password: Box<[u8]>) -> Result<bool, Refusal> {
+    /// Which stored hash the password belongs to. argon2 takes milliseconds and megabytes: on its own thread, and few at
+    /// a time.
+    async fn verify(
+        &self,
+        rules: &Rules,
+        known: Option<&Known>,
+        password: &[u8],
+    ) -> Result<Option<Credential>, Refusal> {
+        let hashes = rules.to_verify(known);
+        let own = known.map_or(0, |known| known.hashes.len());
+        let password: Box<[u8]> = password.into();
         let turn = Arc::clone(&self.turns)
             .acquire_owned()
             .await
             .map_err(|_| Refusal::Unavailable)?;
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            Argon2::default().verify_password(&password, &*hash).is_ok()
+            let argon2 = Argon2::default();
+            let mut found = None;
+            // All of them, whichever is right: the time must not tell.
+            for (place, hash) in hashes.iter().enumerate() {
+                if argon2.verify_password(&password, &**hash).is_ok() && place < own {
+                    found = Some(mark(hash));
+                }
+            }
+            found
         })
         .await
         .map_err(|_| Refusal::Unavailable)
     }
 
-    /// Covers the stored hash too, so that a rotated password is forgotten by itself.
-    fn digest(&self, user: &str, hash: &str, password: &[u8]) -> [u8; 32] {
+    fn digest(&self, user: &str, password: &[u8]) -> [u8; 32] {
         let mut sha = Sha256::new();
-        for part in [&self.key, user.as_bytes(), hash.as_bytes(), password] {
+        for part in [&self.key, user.as_bytes(), password] {
             sha.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
             sha.update(part);
         }
         sha.finalize().into()
     }
 
-    fn remembered(&self, id: &DeviceId) -> Option<[u8; 32]> {
-        self.verified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .copied()
+    fn place(&self, user: &str, peer: SocketAddr) -> Who {
+        let [a, b, c, d, e, f, g, h, ..] = self.digest(user, b"");
+        Who::new(peer.ip(), u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
 
-    fn remember(&self, id: &DeviceId, digest: [u8; 32]) {
-        self.verified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), digest);
+    fn remembered(&self, known: &Known, digest: [u8; 32]) -> Option<Credential> {
+        let verified = lock(&self.verified).get(known.name.as_str()).copied()?;
+        (verified.digest == digest && has(known, verified.credential)).then_some(verified.credential)
     }
+
+    fn remember(&self, name: DeviceId, verified: Verified) {
+        let mut all = lock(&self.verified);
+        if all.len() >= limits::VERIFIED_MAX
+            && !all.contains_key(&name)
+            && let Some(any) = all.keys().next().cloned()
+        {
+            all.remove(&any);
+        }
+        all.insert(name, verified);
+    }
+}
+
+/// When a refusal is told: at the next full [`limits::REFUSAL_STEP`], so that the time does not tell how much work the
+/// stored hash asked for, or whether there is one.
+fn answer_at(began: Instant, now: Instant) -> Instant {
+    let mut at = began + limits::REFUSAL_STEP;
+    while at < now {
+        at += limits::REFUSAL_STEP;
+    }
+    at
+}
+
+/// The identity behind a name whose credential was right.
+fn identity(known: &Known, credential: Credential, client_id: &str) -> Result<Identity, Refusal> {
+    if !known.enabled {
+        return Err(Refusal::NotAuthorized);
+    }
+    if known.not_yet() {
+        return Err(Refusal::Unavailable);
+    }
+    if !known.owns(client_id) {
+        return Err(Refusal::ClientIdNotValid);
+    }
+    let (name, permissions) = (known.name.clone(), known.permissions());
+    Ok(if known.is_account() {
+        Identity::Account {
+            name,
+            permissions,
+            credential,
+        }
+    } else {
+        Identity::Device {
+            id: name,
+            permissions,
+            credential,
+        }
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a name still has a credential.
+fn has(known: &Known, credential: Credential) -> bool {
+    match credential {
+        Credential::Certificate => true,
+        Credential::Password(_) => known.hashes.iter().any(|hash| mark(hash) == credential),
+    }
+}
+
+/// Whether a name may come in with a credential.
+fn counts(known: Option<&Known>, credential: Credential) -> bool {
+    known.is_some_and(|known| known.enabled && !known.not_yet() && has(known, credential))
 }
 
 impl Authenticator for RegistryAuthenticator {
     fn authenticate<'a>(&'a self, login: Login<'a>) -> BoxFuture<'a, Result<Identity, Refusal>> {
         Box::pin(async move {
-            match login.user {
-                Some(user) => self.named(user, login).await,
-                None => match self.nameless() {
+            match (login.certificate, login.user) {
+                (Some(device), _) => self.certified(device, login),
+                (None, Some(user)) => self.named(user, login).await,
+                (None, None) => match self.nameless() {
                     Some(permissions) => Ok(Identity::Anonymous { permissions }),
                     None => Err(Refusal::NotAuthorized),
                 },
@@ -188,25 +274,38 @@ impl Authenticator for RegistryAuthenticator {
     }
 
     fn review(&self, identity: &Identity) -> Review {
-        match identity {
-            Identity::Device { id, .. } | Identity::Account { name: id, .. } => self.permissions(id.as_str()),
-            Identity::Anonymous { .. } => self.nameless(),
+        let (name, credential) = match identity {
+            Identity::Device { id, credential, .. } => (id, *credential),
+            Identity::Account { name, credential, .. } => (name, *credential),
+            Identity::Anonymous { .. } => {
+                return self
+                    .nameless()
+                    .map_or(Review::Ends(Ending::NotAuthorized), Review::Stays);
+            }
+        };
+        let rules = self.rules();
+        match rules.get(name.as_str()) {
+            Some(known) if counts(Some(known), credential) => Review::Stays(known.permissions()),
+            Some(known) if known.enabled && !known.not_yet() && !known.hashes.is_empty() => {
+                Review::Ends(Ending::Replaced)
+            }
+            Some(_) | None => Review::Ends(Ending::NotAuthorized),
         }
-        .map_or(Review::Ends(Ending::NotAuthorized), Review::Stays)
     }
 
     fn permissions_of(&self, key: &str) -> Option<Permissions> {
-        match key.split_once('/') {
-            None => self.permissions(key),
-            Some(("", _)) => self.nameless(),
-            Some(_) => None,
-        }
+        let name = match key.split_once('/') {
+            Some(("", _)) => return self.nameless(),
+            Some((account, _)) => account,
+            None => key,
+        };
+        let rules = self.rules();
+        let known = rules.get(name).filter(|known| known.enabled)?;
+        (known.is_account() == key.contains('/')).then(|| known.permissions())
     }
 
     fn is_life_safety(&self, name: &str) -> bool {
-        self.catalogue
-            .device(name)
-            .is_some_and(|entry| entry.profile.life_safety)
+        self.rules().get(name).is_some_and(Known::is_life_safety)
     }
 }
 
