@@ -29,6 +29,16 @@ pub enum Origin {
     Modbus,
     /// The server's own readings about itself; topic and payload as in an MQTT publish of its device.
     Server,
+    /// One packet of an HJ 212 data logger; `topic` is empty and the payload is the data segment, without
+    /// its password.
+    Hj212,
+    /// Pushed over HTTP; topic and payload as over MQTT.
+    Http,
+    /// Pushed over HTTP as InfluxDB line protocol; the topic names the device, the payload is the lines of
+    /// this device behind a line that says the precision of their times.
+    LineProtocol,
+    /// From an external MQTT broker; topic and payload as they came from there.
+    External,
 }
 
 impl Origin {
@@ -39,6 +49,10 @@ impl Origin {
             Self::Mqtt => 0,
             Self::Modbus => 1,
             Self::Server => 2,
+            Self::Hj212 => 3,
+            Self::Http => 4,
+            Self::LineProtocol => 5,
+            Self::External => 6,
         }
     }
 
@@ -49,7 +63,25 @@ impl Origin {
             0 => Some(Self::Mqtt),
             1 => Some(Self::Modbus),
             2 => Some(Self::Server),
+            3 => Some(Self::Hj212),
+            4 => Some(Self::Http),
+            5 => Some(Self::LineProtocol),
+            6 => Some(Self::External),
             _ => None,
+        }
+    }
+
+    /// The name in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Modbus => "modbus",
+            Self::Server => "server",
+            Self::Hj212 => "hj212",
+            Self::Http => "http",
+            Self::LineProtocol => "line_protocol",
+            Self::External => "external",
         }
     }
 }
@@ -64,7 +96,7 @@ pub struct RawMessage {
     /// Who sent it: the authenticated MQTT client or the polled unit. The device that a gateway speaks
     /// for stands in the topic.
     pub sender: DeviceId,
-    /// MQTT topic, empty for Modbus. At most [`crate::limits::TOPIC_BYTES_MAX`].
+    /// MQTT topic, empty for Modbus and HJ 212. At most [`crate::limits::TOPIC_BYTES_MAX`].
     pub topic: Box<str>,
     /// At most [`crate::limits::PAYLOAD_BYTES_MAX`].
     pub payload: Bytes,
@@ -75,5 +107,18 @@ impl RawMessage {
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         self.payload.len() + self.topic.len() + self.sender.as_str().len() + 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stored_code_leads_back_to_its_origin_and_an_unknown_one_to_none() {
+        for code in 0..=6 {
+            assert_eq!(Origin::from_code(code).map(Origin::code), Some(code));
+        }
+        assert_eq!(Origin::from_code(7), None);
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use telemetry::{DeadLetter, Ledger, Origin};
+use telemetry::{DeadLetter, Ledger};
 
 use super::{Shared, device};
 use crate::book::Moment;
@@ -64,11 +64,7 @@ impl From<&DeadLetter> for DeadLetterView {
         Self {
             lsn: letter.lsn.0,
             arrived: letter.arrived.into(),
-            origin: match letter.origin {
-                Origin::Mqtt => "mqtt",
-                Origin::Modbus => "modbus",
-                Origin::Server => "server",
-            },
+            origin: letter.origin.name(),
             sender: letter.sender.to_string(),
             topic: letter.topic.to_string(),
             reason: letter.reason.to_string(),
