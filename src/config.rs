@@ -34,6 +34,9 @@ pub(crate) struct Config {
     /// Pages and API.
     #[serde(default)]
     pub web: Web,
+    /// Readings that are pushed over HTTP.
+    #[serde(default)]
+    pub push: Push,
     /// When alarms are raised, and who is told.
     #[serde(default)]
     pub alarms: AlarmSettings,
@@ -187,6 +190,29 @@ pub(crate) enum Role {
     Operate,
 }
 
+/// `[push]`: `POST /api/v1/telemetry` and `POST /api/v2/write`, at the address of the pages, with the credentials
+/// of the gate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Push {
+    /// Whether readings may be pushed. Default true.
+    pub enabled: bool,
+    /// Most requests a second of one sender, twice as many at once; more are answered with 429. Default 50.
+    pub requests_per_s_max: u32,
+    /// The tag of line protocol that names the device. Default `"device"`.
+    pub device_tag: String,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            requests_per_s_max: 50,
+            device_tag: "device".to_owned(),
+        }
+    }
+}
+
 /// `[figures]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -221,6 +247,7 @@ impl Config {
                 listen: unspanned(web),
                 ..Web::default()
             },
+            push: Push::default(),
             alarms: AlarmSettings::default(),
             figures: Figures::default(),
         }

@@ -14,6 +14,7 @@ mod hazard;
 mod intake;
 mod keeper;
 mod logging;
+mod push;
 mod server;
 mod simulate;
 mod stop;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Anonymous, Gate, GateConfig, GateError, RegistryAuthenticator};
+use broker::{Anonymous, Authenticator, Gate, GateConfig, GateError, RegistryAuthenticator};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
@@ -38,6 +38,7 @@ use crate::data_folder::DataFolder;
 use crate::exit::Failure;
 use crate::intake::{self, JournalIntake};
 use crate::keeper::{KeptKeeper, MQTT_FILE};
+use crate::push::PushDoor;
 use crate::stop;
 use metrics::Sources;
 
@@ -270,9 +271,12 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
     let kept = open_kept(data, clock)?;
-    let gate = start_gate(config, catalogue, &journal, &kept, clock, mqtt_option).await?;
+    let authenticator = authenticator(config, catalogue);
+    let gatekeeper = Arc::clone(&authenticator);
+    let gate = start_gate(config, gatekeeper, &journal, &kept, clock, mqtt_option).await?;
     Ok(Arc::new(Sources {
         gate,
+        authenticator,
         journal,
         kept,
         pipeline,
@@ -374,20 +378,24 @@ fn open_alarms(
     .map_err(|error| Failure::other("the alarms cannot be opened", error))
 }
 
-async fn start_gate(
-    config: &Config,
-    catalogue: &Arc<Catalogue>,
-    journal: &Journal,
-    kept: &Kept,
-    clock: &Arc<dyn Clock>,
-    option: &'static str,
-) -> Result<Gate, Failure> {
+/// Says who may come in: through the gate, and with pushed readings.
+fn authenticator(config: &Config, catalogue: &Arc<Catalogue>) -> Arc<dyn Authenticator> {
     let anonymous = match config.mqtt.anonymous.get_ref() {
         AnonymousMay::Refuse => Anonymous::Refuse,
         AnonymousMay::Subscribe => Anonymous::SubscribeOnly,
         AnonymousMay::Publish => Anonymous::Publish,
     };
-    let authenticator = RegistryAuthenticator::new(Arc::clone(catalogue), anonymous);
+    Arc::new(RegistryAuthenticator::new(Arc::clone(catalogue), anonymous))
+}
+
+async fn start_gate(
+    config: &Config,
+    authenticator: Arc<dyn Authenticator>,
+    journal: &Journal,
+    kept: &Kept,
+    clock: &Arc<dyn Clock>,
+    option: &'static str,
+) -> Result<Gate, Failure> {
     let settings = GateConfig {
         connect_timeout: config.mqtt.connect_timeout.duration(),
         connections_max: config.mqtt.connections_max,
@@ -396,7 +404,7 @@ async fn start_gate(
     let address = config.mqtt.listen;
     Gate::start(
         settings,
-        Arc::new(authenticator),
+        authenticator,
         Arc::new(JournalIntake(journal.clone())),
         Arc::new(KeptKeeper(kept.clone())),
         Arc::clone(clock),
@@ -453,10 +461,24 @@ fn start_pages(
         clock,
         live: Arc::clone(&sources.live),
         access: access(&config),
+        push: push_door(&config, sources),
         metrics: Arc::new(move || for_metrics.metrics()),
         readiness: Arc::new(move || for_readiness.why_not_ready()),
     };
     Ok((tokio::spawn(dashboards::serve(listener, web, cancel)), data))
+}
+
+/// The door for those who push readings.
+fn push_door(config: &Config, sources: &Sources) -> Option<dashboards::Push> {
+    let door = PushDoor {
+        authenticator: Arc::clone(&sources.authenticator),
+        journal: sources.journal.clone(),
+        device_tag: config.push.device_tag.clone(),
+    };
+    config.push.enabled.then(|| dashboards::Push {
+        door: Arc::new(door),
+        requests_per_s_max: config.push.requests_per_s_max,
+    })
 }
 
 /// Fills the live feed from the store, so that pages show the last values of before the restart.

@@ -12,10 +12,11 @@ pub(crate) mod openapi;
 pub(crate) mod operation;
 pub(crate) mod series;
 pub(crate) mod sites;
+pub(crate) mod telemetry;
 
 use std::sync::Arc;
 
-use telemetry::DeviceEntry;
+use ::telemetry::DeviceEntry;
 
 use crate::problem::Problem;
 use crate::web::App;

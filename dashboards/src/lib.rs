@@ -1,6 +1,6 @@
 //! The web: pages, API, live feed, and charts and maps drawn by plotters.
 //!
-//! It reads the stores and acknowledges alarms; it never writes anything else, never talks to a device and
+//! It reads the stores, acknowledges alarms and hands pushed readings to the journal; it never writes anything else, never asks a device and
 //! never loads anything from another host. Every answer has a bound, and expensive ones are computed once
 //! for all who look.
 //!
@@ -24,6 +24,7 @@ mod pages;
 mod params;
 pub mod problem;
 mod pulse;
+pub mod push;
 mod routes;
 mod svg;
 #[cfg(test)]
@@ -35,4 +36,4 @@ pub mod web;
 pub use access::{Access, Role, Token};
 pub use book::{AckError, AlarmBook, AlarmView, ServiceBook};
 pub use live::LiveFeed;
-pub use web::{ServeError, Web, serve};
+pub use web::{Push, ServeError, Web, serve};

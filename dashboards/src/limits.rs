@@ -36,3 +36,13 @@ pub const DEAD_LETTERS_MAX: usize = 500;
 pub const PAYLOAD_SHOWN_MAX: usize = 4096;
 /// Changed sites in one live event. More at once: clients are told to fetch anew (`resync`).
 pub const SITES_PER_EVENT_MAX: usize = 200;
+/// Largest pushed body of line protocol, packed or unpacked, in bytes. Larger: refused with 413, and Telegraf
+/// sends it again in parts. A pushed JSON payload has the bound of every message,
+/// [`telemetry::limits::PAYLOAD_BYTES_MAX`].
+pub const PUSH_LINES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Pushed bodies in memory at once. More wait for [`READ_WAIT`], then they are refused with 503.
+pub const PUSH_BODIES_MAX: usize = 32;
+/// Refused logins of one address at once; one more is granted each second. More: refused with 429.
+pub const PUSH_FAILURES_MAX: u32 = 20;
+/// Senders (or addresses) whose rate is remembered. More at once: a new one is refused with 429 for a second.
+pub const PUSH_BUCKETS_MAX: usize = 16_384;

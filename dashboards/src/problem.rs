@@ -20,6 +20,9 @@ pub struct Problem {
     /// Which part of the request: a query or path parameter, a header, a body field.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    /// In how many seconds it is worth another try.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 fn status_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
@@ -41,6 +44,7 @@ impl Problem {
             detail: detail.into(),
             remedy: remedy.into(),
             parameter: None,
+            retry_after_s: None,
         }
     }
 
@@ -105,6 +109,58 @@ impl Problem {
             detail,
             remedy,
         )
+    }
+
+    /// The body is larger than the bound (413).
+    #[must_use]
+    pub fn too_large(bytes_max: usize) -> Self {
+        Self::new(
+            "/problems/too-large",
+            "body too large",
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {bytes_max} bytes, packed or unpacked"),
+            "send it in parts",
+        )
+    }
+
+    /// The body is packed or written in a way that is not known here (415).
+    #[must_use]
+    pub fn unknown_form(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/unknown-form",
+            "unknown form",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            detail,
+            remedy,
+        )
+    }
+
+    /// Too many requests (429).
+    #[must_use]
+    pub fn too_often(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        let mut problem = Self::new(
+            "/problems/too-often",
+            "too often",
+            StatusCode::TOO_MANY_REQUESTS,
+            detail,
+            "send several readings in one request, and wait for as long as `Retry-After` says",
+        );
+        problem.retry_after_s = Some(retry_after_s);
+        problem
+    }
+
+    /// Nothing can be made durable now (503): the sender keeps what it has.
+    #[must_use]
+    pub fn not_accepting(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        let mut problem = Self::new(
+            "/problems/not-accepting",
+            "nothing is accepted now",
+            StatusCode::SERVICE_UNAVAILABLE,
+            detail,
+            "keep the readings and send them again after as long as `Retry-After` says",
+        );
+        problem.retry_after_s = Some(retry_after_s);
+        problem
     }
 
     /// The body is not JSON (415).
@@ -181,6 +237,12 @@ impl Problem {
         self.status
     }
 
+    /// In how many seconds it is worth another try.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
+    }
+
     /// What happened, for a page.
     #[must_use]
     pub fn detail(&self) -> &str {
@@ -218,6 +280,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.retry_after_s {
+            let seconds = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Bearer realm=\"townwatch\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -49,6 +49,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app), admit));
     Router::new()
         .merge(guarded)
+        // Who pushes is asked for a device's credentials, not for a token of the pages.
+        .route("/api/v1/telemetry", post(api::telemetry::push))
+        .route("/api/v1/telemetry/{device}", post(api::telemetry::push_for))
+        .route("/api/v2/write", post(api::telemetry::write))
+        .route("/ping", get(api::telemetry::ping))
+        .route("/health", get(api::telemetry::health))
         .route("/healthz", get(api::operation::health))
         .route("/readyz", get(api::operation::ready))
         .route("/login", get(pages::login::form).post(pages::login::sign_in))

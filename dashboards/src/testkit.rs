@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 use crate::access::Access;
 use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
 use crate::live::LiveFeed;
-use crate::web::{App, Web};
+use crate::web::{App, Push, Web};
 
 /// 2026-11-23T20:00:00+08:00.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
@@ -274,6 +274,11 @@ impl Answer {
 impl County {
     /// With those alarms and that access, decided once.
     pub(crate) async fn with(alarms: &[(&str, &str)], access: Access) -> Self {
+        Self::with_push(alarms, access, None).await
+    }
+
+    /// The same, with a door for pushed readings.
+    pub(crate) async fn with_push(alarms: &[(&str, &str)], access: Access, push: Option<Push>) -> Self {
         let catalogue = catalogue();
         let series = Arc::new(MemorySeries::default());
         let clock = Arc::new(ManualClock::at(NOW));
@@ -300,6 +305,7 @@ impl County {
             clock,
             live: Arc::new(LiveFeed::new(Arc::clone(&catalogue))),
             access,
+            push,
             metrics: Arc::new(|| "townwatch_more 1\n".to_owned()),
             readiness: Arc::new(|| None),
         };

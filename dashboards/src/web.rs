@@ -19,6 +19,7 @@ use crate::desk::Desk;
 use crate::live::{Board, Bus, LiveFeed};
 use crate::map::MapCache;
 use crate::problem::Problem;
+use crate::push::{Door, Porch};
 use crate::{limits, listener, pulse, routes};
 
 /// Answers further lines of `/metrics` in Prometheus' text form.
@@ -26,7 +27,8 @@ pub type Metrics = dyn Fn() -> String + Send + Sync;
 /// Answers why the program is not ready, or nothing when it is.
 pub type Readiness = dyn Fn() -> Option<String> + Send + Sync;
 
-/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms.
+/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms and for
+/// what is pushed.
 #[derive(Clone)]
 pub struct Web {
     /// What there is in the county.
@@ -45,10 +47,21 @@ pub struct Web {
     pub live: Arc<LiveFeed>,
     /// Who may come in.
     pub access: Access,
+    /// For those who push readings; none: nobody may.
+    pub push: Option<Push>,
     /// Further lines for `/metrics`, from gate, journal and pipeline.
     pub metrics: Arc<Metrics>,
     /// For `/readyz`.
     pub readiness: Arc<Readiness>,
+}
+
+/// The door for those who push readings.
+#[derive(Clone)]
+pub struct Push {
+    /// Who they are, and where their readings go.
+    pub door: Arc<dyn Door>,
+    /// Most requests a second of one sender; twice as many at once. More: refused with 429.
+    pub requests_per_s_max: u32,
 }
 
 /// Why the web could not be served.
@@ -70,6 +83,7 @@ pub(crate) struct App {
     pub(crate) civil: Civil,
     pub(crate) maps: MapCache,
     pub(crate) desk: Desk,
+    pub(crate) porch: Porch,
     /// Asks for the colours of the gas sites anew.
     pub(crate) colours: Notify,
     /// Wakes the pulse to decide the board anew.
@@ -91,6 +105,7 @@ impl App {
             desk: Desk::new(Arc::clone(&web.figures)),
             colours: Notify::new(),
             changed: Notify::new(),
+            porch: Porch::new(web.push.as_ref().map_or(1, |push| push.requests_per_s_max)),
             reads: Arc::new(Semaphore::new(limits::READS_MAX)),
             streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
             cancel,
@@ -132,7 +147,8 @@ pub async fn serve(listener: TcpListener, web: Web, cancel: CancellationToken) -
     let pulse = tokio::spawn(pulse::run(Arc::clone(&app)));
     tracing::info!(%address, "web listens");
     let router = routes::router(Arc::clone(&app));
-    let served = axum::serve(listener::Bounded::new(listener), router)
+    let service = router.into_make_service_with_connect_info::<listener::Peer>();
+    let served = axum::serve(listener::Bounded::new(listener), service)
         .with_graceful_shutdown(app.cancel.clone().cancelled_owned());
     let drained = async {
         app.cancel.cancelled().await;

@@ -114,7 +114,10 @@ impl Decoder {
         };
         for (lsn, message) in messages {
             let outcome = match message.origin {
-                Origin::Mqtt | Origin::Server => self.publish(message, &mut batch.points),
+                Origin::Mqtt | Origin::Server | Origin::Http | Origin::LineProtocol | Origin::External => {
+                    self.publish(message, &mut batch.points)
+                }
+                Origin::Hj212 => Outcome::Dead(None, "HJ 212 is not read yet".into()),
                 Origin::Modbus => self.poll(message, &mut batch.points),
             };
             if let Outcome::Dead(device, reason) = outcome {
@@ -186,7 +189,16 @@ impl Decoder {
             arrived: message.arrived,
             signals: &slot.signals,
         };
-        if let Err(reason) = decode::payload(context, &message.payload, parsed) {
+        let read = match message.origin {
+            Origin::LineProtocol => decode::lines::read(&slot.signals, &message.payload, parsed),
+            Origin::Mqtt
+            | Origin::Modbus
+            | Origin::Server
+            | Origin::Hj212
+            | Origin::Http
+            | Origin::External => decode::payload(context, &message.payload, parsed),
+        };
+        if let Err(reason) = read {
             return Outcome::Dead(Some(index), reason);
         }
         let empty = parsed.items_total() == 0;

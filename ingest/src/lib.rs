@@ -5,7 +5,7 @@
 //!
 //! Start with [`pipeline::Pipeline`], which follows the journal; then [`decoder::Decoder`], which makes a
 //! [`telemetry::Batch`] of a stretch of it; then [`modbus::Poller`], which asks the devices that do not
-//! speak by themselves.
+//! speak by themselves, and [`push`], which looks at what those bring who speak over HTTP.
 
 mod check;
 mod decode;
@@ -17,6 +17,7 @@ pub mod consumer;
 pub mod decoder;
 pub mod modbus;
 pub mod pipeline;
+pub mod push;
 
 pub use account::{AccountSettings, Accountant, Totals};
 pub use consumer::{BoxError, Consumer};

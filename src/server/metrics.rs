@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use alarms::AlarmService;
-use broker::Gate;
+use broker::{Authenticator, Gate};
 use dashboards::LiveFeed;
 use ingest::Pipeline;
 use store::journal::Journal;
@@ -17,6 +17,8 @@ use crate::consumers::StoreCounters;
 /// The parts that are running.
 pub(super) struct Sources {
     pub gate: Gate,
+    /// Whom the gate asks who somebody is.
+    pub authenticator: Arc<dyn Authenticator>,
     pub journal: Journal,
     pub kept: Kept,
     pub pipeline: Pipeline,

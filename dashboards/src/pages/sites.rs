@@ -94,11 +94,8 @@ fn found<'a>(app: &'a App, ask: &Ask, snapshot: &'a Snapshot) -> Vec<(&'a Site, 
         Some(kind) => text::kind_code(site.kind) == kind,
         None => site.kind != SiteKind::Server,
     };
-    let fits = all.filter(|(site, _)| {
-        of_kind(site)
-            && town.is_none_or(|town| &*site.town == town)
-            && named(site)
-    });
+    let fits =
+        all.filter(|(site, _)| of_kind(site) && town.is_none_or(|town| &*site.town == town) && named(site));
     let mut found: Vec<_> = fits.collect();
     found.sort_by_key(|(_, now)| std::cmp::Reverse(symbol::rank(now.condition)));
     found
