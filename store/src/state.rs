@@ -1,8 +1,9 @@
-//! Everything durable that is neither a raw message nor a point: registry, alarms, outbox, dead letters,
-//! ledgers. One SQLite file, one writer; what belongs together is written in one transaction.
+//! Everything durable that is neither a raw message nor a point: registry, credentials, audit, alarms, outbox,
+//! dead letters, ledgers. One SQLite file, one writer; what belongs together is written in one transaction.
 //!
 //! Each table belongs to one module below, which is the only place that knows its columns.
 
+pub mod access;
 pub mod alarms;
 pub mod dead_letters;
 pub mod ledger;
@@ -13,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-/// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 1;
+/// The version of the tables. A file of a later version is refused, never touched: version 1 knew no revocation, and
+/// would let in who was sent away.
+const VERSION: i64 = 2;
 
 /// Why the state database could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +93,7 @@ impl State {
         }
         let tx = writer.transaction().map_err(failed("making its tables"))?;
         for schema in [
+            access::SCHEMA,
             alarms::SCHEMA,
             dead_letters::SCHEMA,
             ledger::SCHEMA,
