@@ -401,7 +401,6 @@ async fn start_gate(
         connections_max: config.mqtt.connections_max,
         ..GateConfig::new(config.mqtt.listen)
     };
-    let address = config.mqtt.listen;
     Gate::start(
         settings,
         authenticator,
@@ -411,7 +410,7 @@ async fn start_gate(
     )
     .await
     .map_err(|error| match error {
-        GateError::Listen { source, .. } => Failure::Address {
+        GateError::Listen { source, address } => Failure::Address {
             what: "MQTT",
             address,
             option,

@@ -1,6 +1,7 @@
 //! What the gate is told at its start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
@@ -9,9 +10,13 @@ use crate::limits;
 /// are stamped with: they guard sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateConfig {
-    /// Where to listen for plain MQTT, e.g. `127.0.0.1:1883`; port 0 takes a free one. No default.
-    pub listen: SocketAddr,
-    /// From accepting a connection to the last byte of its CONNECT. Default 5 s, range 100 ms to 60 s.
+    /// Where to listen, and for what; at least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// From one look at the files of certificates to the next. Default 10 s. Files that change are read when
+    /// they have looked the same twice.
+    pub certificate_look_every: Duration,
+    /// From accepting a connection to the last byte of its CONNECT, the handshakes of TLS and WebSocket
+    /// included. Default 5 s, range 100 ms to 60 s.
     pub connect_timeout: Duration,
     /// How long [`crate::Gate::stop`] waits for messages under way. Default 5 s, range 0 s to 60 s.
     pub stop_timeout: Duration,
@@ -54,16 +59,103 @@ impl Allowance {
 }
 
 impl GateConfig {
-    /// The defaults, listening at `listen`.
+    /// The defaults, listening for plain MQTT at `listen`.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
         Self {
-            listen,
+            listeners: vec![ListenerConfig::plain(listen)],
+            certificate_look_every: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(5),
             connections_max: limits::CONNECTIONS_MAX,
             device: Allowance::DEVICE,
             gateway: Allowance::GATEWAY,
         }
+    }
+}
+
+/// One place to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Where, e.g. `127.0.0.1:1883`; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// How it is encrypted; none: not at all.
+    pub tls: Option<TlsConfig>,
+    /// Whether MQTT comes in WebSocket frames, and from which pages; none: it comes bare.
+    pub websocket: Option<Origins>,
+}
+
+impl ListenerConfig {
+    /// Plain MQTT over TCP.
+    #[must_use]
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            tls: None,
+            websocket: None,
+        }
+    }
+}
+
+/// What a listener shows, and what it asks for. All files are PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate, and those between it and the root.
+    pub certificate: PathBuf,
+    /// Its private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+    /// Whether clients show certificates.
+    pub clients: ClientCertificates,
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not asked.
+    None,
+    /// Who shows one needs no password; who does not comes in with a password.
+    Optional(Trust),
+    /// Who shows none does not get past the handshake.
+    Required(Trust),
+}
+
+/// Which client certificates count, and what they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// The authorities that issue them.
+    pub authorities: PathBuf,
+    /// Revocation lists. A certificate whose issuer has no list in the file is refused; a list that is out
+    /// of date still counts, so that a forgotten renewal shuts nobody out.
+    pub revoked: Option<PathBuf>,
+    /// Where in the certificate the device's id stands.
+    pub name: CertificateName,
+}
+
+/// Where in a client's certificate the device's id stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CertificateName {
+    /// The common name of the subject; there has to be exactly one.
+    #[default]
+    CommonName,
+    /// The DNS name among the alternative names; there has to be exactly one.
+    SubjectAlternativeName,
+}
+
+/// From which pages browsers may open a WebSocket. Pages from the same IP address, or from localhost to
+/// localhost, always may; who names no origin is no browser and may come too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins(Box<[Box<str>]>);
+
+impl Origins {
+    /// These, as browsers say them: `https://ops.example.org`, with the port unless it is the usual one. `*` is all.
+    pub fn new<'a>(origins: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(origins.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether `origin` is listed.
+    #[must_use]
+    pub(crate) fn allow(&self, origin: &str) -> bool {
+        let listed = |one: &str| one == "*" || one.eq_ignore_ascii_case(origin);
+        self.0.iter().any(|one| listed(one))
     }
 }

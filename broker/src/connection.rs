@@ -70,6 +70,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: SocketAddr,
     /// See [`crate::Login::certificate`].
     pub(crate) certificate: Option<Box<str>>,
+    /// Until when its CONNECT has to be there.
+    pub(crate) connect_by: Instant,
 }
 
 /// A client that was let in.

@@ -75,6 +75,14 @@ counters! {
     refused_unsupported,
     /// Refused: the login could not be checked in time.
     refused_unavailable,
+    /// Closed: the handshake of TLS failed.
+    tls_failed,
+    /// Closed: the HTTP request did not become a WebSocket.
+    upgrade_failed,
+    /// Certificates that were read anew while the gate ran.
+    certificate_reloads,
+    /// New certificates that could not be used; the old ones stayed.
+    certificate_reload_failures,
     /// Closed: no CONNECT in time.
     connect_timeouts,
     /// Closed: the first packet was not a CONNECT.

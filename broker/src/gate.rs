@@ -1,26 +1,23 @@
-//! The listener: takes sockets, bounds them, stops in order.
+//! The gate as a whole: starts its listeners, says what they are, stops in order.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use telemetry::Clock;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::connection::io::Io;
-use crate::connection::{self, Arrival, Shared, handshake};
+use crate::connection::Shared;
 use crate::counters::Tally;
 use crate::door::pace::Paces;
 use crate::fanout::FanOut;
-use crate::limits::REFUSALS_MAX;
+use crate::listener::{Listener, Listening, Opened, Rooms};
 use crate::sessions::Sessions;
+use crate::transport::certificate::CertificateStatus;
+use crate::transport::reload;
+use crate::transport::tls::TlsError;
 use crate::{Authenticator, Counters, GateConfig, Intake, Keeper, KeeperError};
-
-/// How long the listener rests when the operating system has no socket for it.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the gate could not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +30,17 @@ pub enum GateError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// What a TLS listener shows or asks for cannot be used. Mend the named file.
+    #[error("cannot listen for MQTT with TLS at {address}")]
+    Tls {
+        /// Which listener.
+        address: SocketAddr,
+        /// Which file, and why.
+        source: TlsError,
+    },
+    /// No listener was configured. Name one.
+    #[error("there is no place to listen at")]
+    NoListener,
     /// The thread of the fan-out could not be started.
     #[error("cannot start the fan-out to subscribers")]
     FanOut(#[source] std::io::Error),
@@ -43,7 +51,9 @@ pub enum GateError {
 
 /// The open gate. Dropping it closes it without waiting for anything; [`Gate::stop`] is the orderly way.
 pub struct Gate {
-    local_addr: SocketAddr,
+    first: SocketAddr,
+    listeners: Vec<Opened>,
+    reload: Arc<Notify>,
     tally: Arc<Tally>,
     stopping: CancellationToken,
     tasks: TaskTracker,
@@ -65,10 +75,13 @@ impl Gate {
     ) -> Result<Self, GateError> {
         // Nothing outlives the process yet: the next change of the gate reads and writes it.
         drop(keeper);
-        let address = config.listen;
-        let listen = |source| GateError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let local_addr = listener.local_addr().map_err(listen)?;
+        let mut bound = Vec::with_capacity(config.listeners.len());
+        for listener in &config.listeners {
+            bound.push(Listener::bind(listener).await?);
+        }
+        let Some(first) = bound.first().map(|listener| listener.listening.address) else {
+            return Err(GateError::NoListener);
+        };
         let tally = Arc::<Tally>::default();
         let fan_out = FanOut::start(Arc::clone(&tally)).map_err(GateError::FanOut)?;
         let stopping = CancellationToken::new();
@@ -84,10 +97,13 @@ impl Gate {
             paces: Paces::default(),
             stopping: stopping.clone(),
         });
-        tasks.spawn(listen_on(listener, shared, tasks.clone()));
+        let rooms = Arc::new(Rooms::new(shared.config.connections_max));
+        let (listeners, reload) = open(bound, &shared, &rooms, &tasks);
         let drop = stopping.clone().drop_guard();
         Ok(Self {
-            local_addr,
+            first,
+            listeners,
+            reload,
             tally,
             stopping,
             tasks,
@@ -95,10 +111,28 @@ impl Gate {
         })
     }
 
-    /// Where it listens: with port 0 in the configuration, the port that was found.
+    /// Where the first of the listeners is: with port 0 in the configuration, the port that was found.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.first
+    }
+
+    /// All listeners, in the order of the configuration.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<Listening> {
+        self.listeners.iter().map(|opened| opened.listening).collect()
+    }
+
+    /// The certificates that the TLS listeners show now.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateStatus> {
+        self.listeners.iter().filter_map(Opened::certificate).collect()
+    }
+
+    /// Has all certificates, keys, authorities and revocation lists read anew, soon. What cannot be used leaves
+    /// what was there; [`CertificateStatus::refused`], the counters and the log say so.
+    pub fn reload_certificates(&self) {
+        self.reload.notify_one();
     }
 
     /// What happened since the start.
@@ -117,63 +151,31 @@ impl Gate {
     }
 }
 
-/// Takes sockets until the gate stops.
-async fn listen_on(listener: TcpListener, shared: Arc<Shared>, tasks: TaskTracker) {
-    let places = Arc::new(Semaphore::new(shared.config.connections_max));
-    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-    let mut failing = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shared.stopping.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                failing = false;
-                shared.tally.accepted.one();
-                take(&shared, &tasks, &places, &refusals, stream, peer);
-            }
-            Err(error) => {
-                shared.tally.accept_errors.one();
-                if !failing {
-                    failing = true;
-                    tracing::error!(%error, "cannot take connections; trying on");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Starts a task for one socket, or for telling it that there is no room, or closes it.
-fn take(
+/// Starts a task for each listener, and one that looks after their certificates.
+fn open(
+    bound: Vec<Listener>,
     shared: &Arc<Shared>,
+    rooms: &Arc<Rooms>,
     tasks: &TaskTracker,
-    places: &Arc<Semaphore>,
-    refusals: &Arc<Semaphore>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        return tracing::debug!(%peer, %error, "socket was gone before it was served");
+) -> (Vec<Opened>, Arc<Notify>) {
+    let listeners: Vec<_> = bound.iter().map(Listener::opened).collect();
+    let sites: Vec<_> = listeners
+        .iter()
+        .filter_map(|opened| opened.site.clone())
+        .collect();
+    let asked = Arc::new(Notify::new());
+    if !sites.is_empty() {
+        let watch = reload::Watch {
+            sites,
+            every: shared.config.certificate_look_every,
+            asked: Arc::clone(&asked),
+            clock: Arc::clone(&shared.clock),
+            tally: Arc::clone(&shared.tally),
+        };
+        tasks.spawn(reload::watch(watch, shared.stopping.clone()));
     }
-    let shared = Arc::clone(shared);
-    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-        tasks.spawn(async move {
-            let arrival = Arrival {
-                peer,
-                certificate: None,
-            };
-            connection::serve(shared, stream, arrival).await;
-            drop(place);
-        });
-        return;
+    for listener in bound {
+        tasks.spawn(listener.run(Arc::clone(shared), Arc::clone(rooms), tasks.clone()));
     }
-    shared.tally.refused_full.one();
-    if let Ok(turn) = Arc::clone(refusals).try_acquire_owned() {
-        tasks.spawn(async move {
-            handshake::refuse_full(&shared, Io::new(stream), peer).await;
-            drop(turn);
-        });
-    }
+    (listeners, asked)
 }

@@ -11,6 +11,8 @@
 
 mod gate;
 
+mod listener;
+
 mod connection;
 
 mod protocol;
@@ -28,16 +30,23 @@ mod keeper;
 pub mod limits;
 mod sessions;
 pub mod topic;
+mod transport;
 
 pub use acl::Permissions;
 pub use auth::registry::{Anonymous, RegistryAuthenticator};
 pub use auth::rules::{Rule, RuleError, Rules, Who, check_hash, check_publish, check_subscribe};
 pub use auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
-pub use config::{Allowance, GateConfig};
+pub use config::{
+    Allowance, CertificateName, ClientCertificates, GateConfig, ListenerConfig, Origins, TlsConfig, Trust,
+};
 pub use counters::Counters;
 pub use gate::{Gate, GateError};
 pub use intake::{Intake, IntakeError};
 pub use keeper::{Change, Keeper, KeeperError, MemoryKeeper, Room};
+pub use listener::{Listening, Proof};
+pub use transport::Kind;
+pub use transport::certificate::CertificateStatus;
+pub use transport::tls::TlsError;
 
 /// A boxed future, as the seams of this crate return it.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

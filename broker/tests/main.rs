@@ -9,7 +9,9 @@
     reason = "a test that meets the unexpected has to stop, in its helpers too"
 )]
 
+mod pki;
 mod support;
+mod websocket;
 
 mod access;
 mod acknowledge;
@@ -17,5 +19,6 @@ mod connect;
 mod hostile;
 mod life;
 mod limits;
+mod listeners;
 mod live;
 mod mosquitto;

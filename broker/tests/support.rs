@@ -13,7 +13,7 @@ use broker::{
 use telemetry::registry::{Device, Position, Registry, Site, SiteKind, Transport};
 use telemetry::time::ManualClock;
 use telemetry::{Catalogue, DeviceId, RawMessage, SeriesId, SiteId, Timestamp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -339,7 +339,7 @@ pub(crate) const PING: [u8; 2] = [0xC0, 0];
 pub(crate) const PONG: [u8; 2] = [0xD0, 0];
 
 /// A client made of bytes.
-pub(crate) struct Client(pub(crate) TcpStream);
+pub(crate) struct Client<S = TcpStream>(pub(crate) S);
 
 impl Client {
     /// Opens a socket and says nothing.
@@ -349,15 +349,22 @@ impl Client {
 
     /// Opens a socket, sends `hello` and expects to be let in.
     pub(crate) async fn connect(address: SocketAddr, hello: Hello<'_>) -> Self {
-        let mut client = Self::open(address).await;
-        client.send(&hello.bytes()).await;
-        let (first, body) = client.packet().await;
+        Self::open(address).await.greet(hello).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Sends `hello` and expects to be let in.
+    pub(crate) async fn greet(mut self, hello: Hello<'_>) -> Self {
+        self.send(&hello.bytes()).await;
+        let (first, body) = self.packet().await;
         assert_eq!((first, &body[..2]), (0x20, &[0, 0][..]), "CONNACK with success");
-        client
+        self
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
+        self.0.flush().await.unwrap();
     }
 
     /// The next packet: first byte and body.

@@ -1,10 +1,9 @@
 //! From the first byte to the CONNACK.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::io::{Io, Turn};
 use super::{Admitted, Arrival, Shared};
@@ -22,7 +21,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let peer = arrival.peer;
-    let connect = read_connect(shared, io, peer).await?;
+    let connect = read_connect(shared, io, arrival).await?;
     let version = connect.version;
     match welcome(shared, io, arrival, connect).await {
         Ok(admitted) => Some(admitted),
@@ -36,22 +35,22 @@ where
 }
 
 /// Tells a client that there is no room, when it says who it is in time.
-pub(crate) async fn refuse_full<S>(shared: &Shared, mut io: Io<S>, peer: SocketAddr)
+pub(crate) async fn refuse_full<S>(shared: &Shared, mut io: Io<S>, arrival: &Arrival)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    if let Some(connect) = read_connect(shared, &mut io, peer).await {
+    if let Some(connect) = read_connect(shared, &mut io, arrival).await {
         encode::connack(&mut io.out, connect.version, reason::QUOTA_EXCEEDED, None);
     }
     io.farewell().await;
 }
 
-async fn read_connect<S>(shared: &Shared, io: &mut Io<S>, peer: SocketAddr) -> Option<Connect>
+async fn read_connect<S>(shared: &Shared, io: &mut Io<S>, arrival: &Arrival) -> Option<Connect>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let first = tokio::select! {
-        first = timeout(shared.config.connect_timeout, first_packet(io)) => first,
+        first = timeout_at(arrival.connect_by, first_packet(io)) => first,
         () = shared.stopping.cancelled() => return None,
     };
     let Ok(first) = first else {
@@ -64,7 +63,7 @@ where
         Err(malformed) => ConnectFault::Malformed(Version::V311, malformed),
     };
     answer_fault(&shared.tally, io, fault);
-    tracing::debug!(%peer, ?fault, "first packet refused");
+    tracing::debug!(peer = %arrival.peer, ?fault, "first packet refused");
     None
 }
 
