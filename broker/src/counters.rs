@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What happened since the start; only [`Counters::connections`] goes down again.
+        /// What happened since the start. Only what is described as standing now goes down again.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
 
@@ -45,6 +45,11 @@ impl Count {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn set(&self, n: usize) {
+        self.0
+            .store(u64::try_from(n).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -71,7 +76,7 @@ counters! {
     refused_client_id,
     /// Refused: protocol name or version not spoken here.
     refused_version,
-    /// Refused: asks for what is not built (QoS 2 or retained will, enhanced authentication).
+    /// Refused: asks for what is not built (enhanced authentication).
     refused_unsupported,
     /// Refused: the login could not be checked in time.
     refused_unavailable,
@@ -99,10 +104,6 @@ counters! {
     taken_over,
     /// Closed: the socket took no bytes for too long.
     write_stalled,
-    /// Closed: a QoS 2 publish.
-    qos2_refused,
-    /// Closed: a retained publish of an MQTT 5 client, which had been told that there are none.
-    retain_refused,
     /// Publishes that arrived and were allowed.
     messages,
     /// Bytes of their payloads.
@@ -111,6 +112,10 @@ counters! {
     pubacks,
     /// Times that a client was left unread because it sent more than it may in a second.
     held_back,
+    /// PUBRECs written after the intake had taken the message.
+    pubrecs,
+    /// QoS 2 messages that came again before they were released: answered, not journaled twice.
+    repeated,
     /// Publishes that were not allowed.
     publishes_refused,
     /// Batches that the intake refused.
@@ -119,18 +124,44 @@ counters! {
     messages_refused,
     /// Wills that were published because a client went without a word.
     wills,
+    /// Sessions that outlive their connection, standing now.
+    sessions_lasting,
+    /// Sessions that were taken up again by their client.
+    sessions_resumed,
+    /// Sessions that ended because their client did not come back in time.
+    sessions_expired,
+    /// Retained messages, standing now.
+    retained,
+    /// Their bytes, standing now.
+    retained_bytes,
+    /// Messages that asked to be retained and were not, for want of room.
+    retained_refused,
+    /// Bytes that wait for clients or are on their way to them, standing now.
+    queued_bytes,
+    /// Sessions, queues or retained messages could not be kept; the connection concerned was closed.
+    keeper_refusals,
+    /// Kept records that were damaged and left out at the start.
+    kept_damaged,
     /// Filters that were subscribed.
     subscriptions,
     /// Filters that were refused.
     subscriptions_refused,
-    /// Live messages written to subscribers.
+    /// Messages written to subscribers.
     delivered,
     /// Messages not delivered because the client may not hear their topic any more.
     deliveries_refused,
+    /// Messages that were not delivered because their expiry had passed.
+    expired,
+    /// Messages dropped because the queue of their subscriber was full.
+    dropped_queue_full,
+    /// Messages of a shared subscription that no member had room for.
+    dropped_shared,
+    /// Messages larger than their subscriber takes.
+    dropped_too_large,
     /// Live messages dropped on the way into the router, or by it. What it drops before a subscription's first
     /// message has arrived is not known to anybody.
     dropped_fan_out,
-    /// Live messages dropped because their subscriber was too slow, or took no packet of that size.
+    /// Live QoS 0 messages dropped because their subscriber was too slow.
     dropped_slow,
 }
 

@@ -1,10 +1,10 @@
-//! Live messages to subscribers: the only file that knows rumqttd.
+//! Live QoS 0 messages to subscribers: the only folder that knows rumqttd.
 //!
 //! rumqttd's router runs on a thread of its own and cannot be stopped; it parks until the process ends.
 //! A second thread, ours, is the only one that talks to it, since its calls may block. Each subscribing
 //! connection has a link, and one task that empties it at once into a bounded queue, so that the router
-//! seldom has to drop. What it drops all the same is seen by the gaps in its numbers, and counted. The router sees QoS 0 only: QoS 1 towards
-//! subscribers, its packet identifiers and its window are the connection's.
+//! seldom has to drop. What it drops all the same is seen by the gaps in its numbers, and counted. The router sees
+//! QoS 0 only; everything that must not be lost goes through the queue of the session (`exchange`).
 //!
 //! Traps of rumqttd 0.20 that this file steps around: a link is paused for ever after `Unschedule` until
 //! `wake`; it leaks unless `Disconnect` is sent; `Ready` for a link that is gone ends the router thread;
@@ -17,27 +17,15 @@ mod engine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use rumqttd::local::LinkRx;
 use rumqttd::{Forward, Notification};
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::codec::packet::{Props, QoS};
 use crate::counters::Tally;
 use crate::limits::{FANOUT_QUEUE_MAX, LIVE_QUEUE_MAX, SUBSCRIBERS_MAX, SUBSCRIPTIONS_MAX};
+use crate::message::Message;
 use engine::Command;
-
-/// A message on its way to subscribers.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LiveMessage {
-    pub(crate) topic: Box<str>,
-    pub(crate) payload: Bytes,
-    /// As it was published.
-    pub(crate) qos: QoS,
-    /// Those that a publish hands on.
-    pub(crate) properties: Props,
-}
 
 /// The way to subscribers; clones share it.
 #[derive(Clone, Debug)]
@@ -72,7 +60,7 @@ impl FanOut {
     }
 
     /// Hands `messages` on, or drops and counts them when the queue is full. Never waits.
-    pub(crate) fn publish(&self, messages: Vec<LiveMessage>) {
+    pub(crate) fn publish(&self, messages: Vec<Message>) {
         if messages.is_empty() {
             return;
         }
@@ -127,7 +115,7 @@ impl Drop for Counted {
 pub(crate) struct Subscriber {
     link: u64,
     commands: mpsc::Sender<Command>,
-    live: mpsc::Receiver<LiveMessage>,
+    live: mpsc::Receiver<Message>,
     _counted: Counted,
 }
 
@@ -156,7 +144,7 @@ impl Subscriber {
     }
 
     /// The next live message; `None` when the fan-out has broken. Can be dropped without losing one.
-    pub(crate) async fn next(&mut self) -> Option<LiveMessage> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         self.live.recv().await
     }
 }
@@ -164,7 +152,7 @@ impl Subscriber {
 /// Empties one link as fast as the router fills it, until its connection is gone.
 async fn pump(
     mut receiver: LinkRx,
-    queue: mpsc::Sender<LiveMessage>,
+    queue: mpsc::Sender<Message>,
     link: u64,
     commands: mpsc::Sender<Command>,
     tally: Arc<Tally>,
@@ -224,7 +212,7 @@ impl Gaps {
     }
 }
 
-fn relay(forward: Forward, queue: &mpsc::Sender<LiveMessage>, tally: &Tally) {
+fn relay(forward: Forward, queue: &mpsc::Sender<Message>, tally: &Tally) {
     if let Some(message) = convert::from_router(forward)
         && queue.try_send(message).is_err()
     {

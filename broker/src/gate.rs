@@ -11,9 +11,11 @@ use tokio_util::task::TaskTracker;
 use crate::connection::Shared;
 use crate::counters::Tally;
 use crate::door::pace::Paces;
+use crate::exchange::Exchange;
 use crate::fanout::FanOut;
 use crate::listener::{Listener, Listening, Opened, Rooms};
 use crate::sessions::Sessions;
+use crate::sweep;
 use crate::transport::certificate::CertificateStatus;
 use crate::transport::reload;
 use crate::transport::tls::TlsError;
@@ -55,6 +57,7 @@ pub struct Gate {
     listeners: Vec<Opened>,
     reload: Arc<Notify>,
     tally: Arc<Tally>,
+    exchange: Arc<Exchange>,
     stopping: CancellationToken,
     tasks: TaskTracker,
     _drop: DropGuard,
@@ -73,8 +76,6 @@ impl Gate {
         keeper: Arc<dyn Keeper>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, GateError> {
-        // Nothing outlives the process yet: the next change of the gate reads and writes it.
-        drop(keeper);
         let mut bound = Vec::with_capacity(config.listeners.len());
         for listener in &config.listeners {
             bound.push(Listener::bind(listener).await?);
@@ -84,6 +85,7 @@ impl Gate {
         };
         let tally = Arc::<Tally>::default();
         let fan_out = FanOut::start(Arc::clone(&tally)).map_err(GateError::FanOut)?;
+        let exchange = load(keeper, Arc::clone(&tally), clock.now()).await?;
         let stopping = CancellationToken::new();
         let tasks = TaskTracker::new();
         let shared = Arc::new(Shared {
@@ -93,10 +95,12 @@ impl Gate {
             clock,
             tally: Arc::clone(&tally),
             sessions: Arc::new(Sessions::default()),
+            exchange: Arc::clone(&exchange),
             fan_out,
             paces: Paces::default(),
             stopping: stopping.clone(),
         });
+        tasks.spawn(sweep::run(Arc::clone(&shared)));
         let rooms = Arc::new(Rooms::new(shared.config.connections_max));
         let (listeners, reload) = open(bound, &shared, &rooms, &tasks);
         let drop = stopping.clone().drop_guard();
@@ -105,6 +109,7 @@ impl Gate {
             listeners,
             reload,
             tally,
+            exchange,
             stopping,
             tasks,
             _drop: drop,
@@ -138,6 +143,7 @@ impl Gate {
     /// What happened since the start.
     #[must_use]
     pub fn counters(&self) -> Counters {
+        self.exchange.show();
         self.tally.snapshot()
     }
 
@@ -148,6 +154,20 @@ impl Gate {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+/// Reads what was kept, beside the other tasks.
+async fn load(
+    keeper: Arc<dyn Keeper>,
+    tally: Arc<Tally>,
+    now: telemetry::Timestamp,
+) -> Result<Arc<Exchange>, GateError> {
+    let loading = tokio::task::spawn_blocking(move || Exchange::load(keeper, tally, now));
+    match loading.await {
+        Ok(Ok(exchange)) => Ok(Arc::new(exchange)),
+        Ok(Err(error)) => Err(GateError::Keeper(error)),
+        Err(error) => Err(GateError::Keeper(KeeperError::Unreadable(error.to_string()))),
     }
 }
 

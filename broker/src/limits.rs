@@ -65,11 +65,42 @@ pub const SUBSCRIPTIONS_MAX: usize = 100;
 pub const FILTERS_PER_PACKET_MAX: usize = 100;
 /// Levels of a topic or filter. More: publish closed with 0x90, SUBACK 0x8F (3.1.1: 0x80).
 pub const LEVELS_MAX: usize = 16;
-/// Live QoS 1 messages that one subscriber has not acknowledged. More: wait in its queue. The
-/// subscriber's own receive maximum counts when it is smaller.
+/// QoS 1 and 2 messages that are on their way to one client. More: wait in its queue. The client's own
+/// receive maximum counts when it is smaller.
 pub const SEND_WINDOW: u16 = 256;
-/// Live messages that wait for one subscriber. More: dropped and counted.
+/// Packet identifiers of QoS 2 messages that one client has not released. More: closed with 0x93.
+pub const RECEIVED_MAX: usize = 2 * RECEIVE_MAXIMUM as usize;
+/// Live QoS 0 messages from the router that wait for one subscriber. More: dropped and counted.
 pub const LIVE_QUEUE_MAX: usize = 1024;
+/// Messages that wait for one client, connected or not. More: the newest is dropped and counted. Publishers
+/// never wait.
+pub const QUEUE_MESSAGES_MAX: usize = 1000;
+/// Bytes that wait for one client or are on their way to it. More: the newest is dropped and counted.
+pub const QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that wait for all clients together. More: the newest is dropped and counted.
+pub const QUEUES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Sessions that outlive their connection. More: CONNECT refused with 0x97 (3.1.1: code 3).
+pub const LASTING_SESSIONS_MAX: usize = 100_000;
+/// Longest life of a session after its connection, in seconds: 7 days. More: cut to this, which MQTT 5 clients
+/// are told. Sessions of 3.1.1 clients that are not clean live as long.
+pub const SESSION_EXPIRY_MAX_S: u32 = 7 * 24 * 3600;
+/// Subscriptions of all clients together, beside those that the router serves. More: SUBACK 0x97 (3.1.1: 0x80).
+pub const SUBSCRIPTIONS_IN_ALL_MAX: usize = 1_000_000;
+/// Retained messages. More: delivered as ever, but not retained, and counted.
+pub const RETAINED_MAX: usize = 200_000;
+/// Bytes of all retained messages. More: as above.
+pub const RETAINED_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Retained messages below the name of one device. More: as above.
+pub const RETAINED_PER_DEVICE_MAX: usize = 64;
+/// Bytes of the retained messages below the name of one device. More: as above.
+pub const RETAINED_PER_DEVICE_BYTES_MAX: usize = 1024 * 1024;
+/// Topic aliases in each direction of one connection, told to MQTT 5 clients. More: closed with 0x94.
+pub const TOPIC_ALIASES_MAX: u16 = 16;
+/// Longest keep-alive, in seconds. More, or none: MQTT 5 clients are told to use this one; 3.1.1 clients have
+/// what they ask for.
+pub const KEEP_ALIVE_MAX_S: u16 = 3600;
+/// Answers of one connection that wait until something is kept. More: its socket is not read.
+pub const SETTLING_MAX: usize = 64;
 /// Connections with subscriptions. More: SUBACK 0x97 (3.1.1: 0x80).
 pub const SUBSCRIBERS_MAX: usize = 10_000;
 /// Different filters in the life of the gate; rumqttd keeps a log for each and never forgets one. More:

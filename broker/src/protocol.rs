@@ -1,12 +1,11 @@
 //! What a packet leads to: pure, no socket and no clock.
 //!
-//! [`Session`] is the state of one connection after its CONNECT. [`Session::on_packet`] answers with a
-//! [`Step`] that the connection carries out, or with a [`Close`] that ends it.
+//! [`Conversation`] is what has been said on one connection since its CONNECT. [`Conversation::on_packet`] answers
+//! with a [`Step`] that the connection carries out, or with a [`Close`] that ends it.
 
+mod aliases;
 pub(crate) mod hello;
-mod window;
-
-use std::collections::BTreeMap;
+mod inbound;
 
 use telemetry::DeviceId;
 use telemetry::limits::PAYLOAD_BYTES_MAX;
@@ -14,9 +13,14 @@ use telemetry::limits::PAYLOAD_BYTES_MAX;
 use crate::acl::Permissions;
 use crate::codec::packet::{Filter, Packet, Publish, QoS, Subscribe};
 use crate::codec::{Malformed, Version, reason};
-use crate::limits::{RECEIVE_MAXIMUM, SUBSCRIPTIONS_MAX};
+use crate::exchange::{Spoken, Wish};
+use crate::limits::TOPIC_ALIASES_MAX;
 use crate::topic::{self, TopicError};
-pub(crate) use window::SendWindow;
+use crate::tree::shared;
+use aliases::AliasesIn;
+pub(crate) use aliases::AliasesOut;
+pub(crate) use inbound::Inbound;
+use inbound::{Arrived, Overrun};
 
 /// Why a connection ends, as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +33,6 @@ pub(crate) enum Cause {
     TooLarge,
     /// Published where it may not.
     NotAuthorized,
-    /// QoS 2.
-    Qos2,
-    /// Retained publish after it was told that there is no retaining.
-    Retain,
     /// Silent for too long.
     KeepAlive,
     /// It may not be here any more.
@@ -45,6 +45,8 @@ pub(crate) enum Cause {
     Stopping,
     /// The intake refused.
     Intake,
+    /// What has to outlive a restart cannot be kept.
+    Keeper,
     /// The fan-out broke.
     FanOut,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Close {
     pub(crate) why: &'static str,
     /// Whether the will is published.
     pub(crate) will: bool,
+    /// How long the session is to live on, when the client has said so at the end.
+    pub(crate) session_expiry_s: Option<u32>,
 }
 
 impl Close {
@@ -69,6 +73,7 @@ impl Close {
             cause,
             why,
             will: true,
+            session_expiry_s: None,
         }
     }
 
@@ -79,6 +84,7 @@ impl Close {
             cause: Cause::Gone,
             why: "client is gone",
             will,
+            session_expiry_s: None,
         }
     }
 }
@@ -97,64 +103,83 @@ impl From<Malformed> for Close {
 /// What is to be done about a packet.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Step {
-    /// Nothing.
-    Nothing,
-    /// Journal the message, then acknowledge it when `message.qos` is 1.
+    /// Journal the message, then answer it when its QoS is 1 or 2.
     Accept {
-        /// As it came.
+        /// As it came, with its topic in full.
         message: Publish,
         /// In whose name.
         sender: DeviceId,
     },
-    /// The publish is not allowed: acknowledge it with `code`, or drop it when there is no `ack`.
+    /// A QoS 2 message that has been journaled before: PUBREC again.
+    Again(u16),
+    /// The publish is not allowed: answer it with `code`, or drop it when its QoS is 0.
     Refuse {
-        /// Packet identifier, with QoS 1.
-        ack: Option<u16>,
+        qos: QoS,
+        /// Packet identifier.
+        id: u16,
         /// Why.
         code: u8,
     },
+    /// PUBREL: the identifier is free again. Answer PUBCOMP; `known` is whether it was in use.
+    Release { id: u16, known: bool },
+    /// An answer to what the gate sent.
+    Answered { spoken: Spoken, id: u16 },
     /// Subscribe what is granted, then answer.
     Subscribe {
         /// Packet identifier.
         id: u16,
         /// For each filter what it gets, or the code that refuses it.
-        grants: Vec<(Box<str>, Result<QoS, u8>)>,
+        grants: Vec<Grant>,
     },
     /// Unsubscribe, then answer with one code for each.
     Unsubscribe {
         /// Packet identifier.
         id: u16,
-        /// The filters and whether they were subscribed.
-        filters: Vec<(Box<str>, bool)>,
+        filters: Vec<Box<str>>,
     },
     /// Answer PINGRESP.
     Pong,
 }
 
+/// What a filter gets.
+pub(crate) type Grant = Result<Wish, Refused>;
+
+/// A filter that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) path: Box<str>,
+    pub(crate) code: u8,
+}
+
+/// What an MQTT 5 client said about its session in its CONNECT, as far as it counts later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// How long its session outlives the connection.
+    pub(crate) session_expiry_s: u32,
+}
+
 /// One connection after its CONNECT.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Conversation {
     pub(crate) version: Version,
-    permissions: Permissions,
-    /// What is subscribed, with the granted QoS.
-    subscriptions: BTreeMap<Box<str>, QoS>,
-    /// QoS 1 messages to the client that it has not acknowledged.
-    pub(crate) window: SendWindow,
-    /// QoS 1 messages from the client that have not been acknowledged.
-    unacknowledged: usize,
+    pub(crate) permissions: Permissions,
+    agreed: Agreed,
+    /// Messages from the client that have not been answered to the end.
+    pub(crate) inbound: Inbound,
+    aliases: AliasesIn,
     /// Whether a publish without permission has been logged.
     pub(crate) complained: bool,
 }
 
-impl Session {
-    /// `receive_maximum` as the client gave it.
-    pub(crate) fn new(version: Version, permissions: Permissions, receive_maximum: Option<u16>) -> Self {
+impl Conversation {
+    /// `inbound` as the session of before left it.
+    pub(crate) fn new(version: Version, permissions: Permissions, agreed: Agreed, inbound: Inbound) -> Self {
         Self {
             version,
             permissions,
-            subscriptions: BTreeMap::new(),
-            window: SendWindow::new(receive_maximum),
-            unacknowledged: 0,
+            agreed,
+            inbound,
+            aliases: AliasesIn::default(),
             complained: false,
         }
     }
@@ -166,24 +191,34 @@ impl Session {
     pub(crate) fn on_packet(&mut self, packet: Packet) -> Result<Step, Close> {
         match packet {
             Packet::Publish(message) => self.on_publish(message),
-            Packet::PubAck { id, .. } => {
-                self.window.acknowledged(id);
-                Ok(Step::Nothing)
-            }
-            // Nothing was ever sent or accepted with QoS 2.
-            Packet::Qos2(why) => Err(Close::with(reason::PROTOCOL_ERROR, Cause::Malformed, why)),
+            Packet::PubAck { id, .. } => Ok(Step::Answered {
+                spoken: Spoken::Ack,
+                id,
+            }),
+            Packet::PubRec { id, code } => Ok(Step::Answered {
+                spoken: Spoken::Rec {
+                    refused: code >= reason::UNSPECIFIED_ERROR,
+                },
+                id,
+            }),
+            Packet::PubRel { id, .. } => Ok(Step::Release {
+                id,
+                known: self.inbound.release(id),
+            }),
+            Packet::PubComp { id, .. } => Ok(Step::Answered {
+                spoken: Spoken::Comp,
+                id,
+            }),
             Packet::Subscribe(subscribe) => self.on_subscribe(subscribe),
             Packet::Unsubscribe(unsubscribe) => Ok(Step::Unsubscribe {
                 id: unsubscribe.id,
-                filters: (unsubscribe.filters.into_iter())
-                    .map(|filter| {
-                        let known = self.subscriptions.remove(&filter).is_some();
-                        (filter, known)
-                    })
-                    .collect(),
+                filters: unsubscribe.filters,
             }),
             Packet::PingReq => Ok(Step::Pong),
-            Packet::Disconnect { code } => Err(Close::gone(code == reason::DISCONNECT_WITH_WILL)),
+            Packet::Disconnect {
+                code,
+                session_expiry_s,
+            } => Err(self.on_disconnect(code, session_expiry_s)),
             Packet::Auth => Err(Close::with(
                 reason::PROTOCOL_ERROR,
                 Cause::Malformed,
@@ -192,11 +227,20 @@ impl Session {
         }
     }
 
-    fn on_publish(&mut self, message: Publish) -> Result<Step, Close> {
-        if message.qos == QoS::Two {
-            let why = "QoS 2 is not supported; publish with QoS 1";
-            return Err(Close::with(reason::QOS_NOT_SUPPORTED, Cause::Qos2, why));
+    /// Only a plain DISCONNECT takes the will along. A session that was to end with its connection cannot be
+    /// prolonged. Source: MQTT 5.0 §3.14.4 and §3.14.2.2.2.
+    fn on_disconnect(&self, code: u8, session_expiry_s: Option<u32>) -> Close {
+        if self.agreed.session_expiry_s == 0 && session_expiry_s.is_some_and(|expiry_s| expiry_s > 0) {
+            let why = "session expiry at the end although there was none at the beginning";
+            return Close::with(reason::PROTOCOL_ERROR, Cause::Malformed, why);
         }
+        Close {
+            session_expiry_s,
+            ..Close::gone(code != reason::SUCCESS)
+        }
+    }
+
+    fn on_publish(&mut self, mut message: Publish) -> Result<Step, Close> {
         if message.payload.len() > PAYLOAD_BYTES_MAX {
             return Err(Malformed {
                 code: reason::PACKET_TOO_LARGE,
@@ -204,9 +248,7 @@ impl Session {
             }
             .into());
         }
-        if self.version == Version::V5 {
-            self.check_promises(&message)?;
-        }
+        self.aliases.resolve(&mut message)?;
         topic::check_topic(&message.topic).map_err(|_| {
             Close::with(
                 reason::TOPIC_NAME_INVALID,
@@ -214,76 +256,46 @@ impl Session {
                 "topic is not a topic or too long",
             )
         })?;
-        let ack = (message.qos == QoS::One).then_some(message.id);
-        self.unacknowledged += usize::from(ack.is_some());
-        match self.permissions.may_publish(&message.topic) {
-            Some(sender) => Ok(Step::Accept { message, sender }),
-            None if self.version == Version::V5 => Ok(Step::Refuse {
-                ack,
-                code: reason::NOT_AUTHORIZED,
-            }),
-            None => Err(Close::with(
+        let sender = self.permissions.may_publish(&message.topic);
+        let (qos, id) = (message.qos, message.id);
+        if sender.is_none() && self.version == Version::V311 {
+            return Err(Close::with(
                 reason::NOT_AUTHORIZED,
                 Cause::NotAuthorized,
                 "publish to a topic that is not the client's",
-            )),
-        }
-    }
-
-    /// What an MQTT 5 client was told in its CONNACK and has to keep.
-    fn check_promises(&self, message: &Publish) -> Result<(), Close> {
-        if message.retain {
-            let why = "retained publish although there is no retaining";
-            return Err(Close::with(reason::RETAIN_NOT_SUPPORTED, Cause::Retain, why));
-        }
-        if message
-            .properties
-            .as_ref()
-            .is_some_and(|properties| properties.topic_alias.is_some())
-        {
-            let why = "topic alias although none is allowed";
-            return Err(Close::with(reason::TOPIC_ALIAS_INVALID, Cause::Malformed, why));
-        }
-        if message.qos == QoS::One && self.unacknowledged >= usize::from(RECEIVE_MAXIMUM) {
-            let why = "more publishes under way than the receive maximum";
-            return Err(Close::with(
-                reason::RECEIVE_MAXIMUM_EXCEEDED,
-                Cause::Malformed,
-                why,
             ));
         }
-        Ok(())
-    }
-
-    /// `count` publishes of the client were answered.
-    pub(crate) fn acknowledged(&mut self, count: usize) {
-        self.unacknowledged = self.unacknowledged.saturating_sub(count);
-    }
-
-    /// Whether more publishes are under way than a client should have, so that it has to wait.
-    pub(crate) fn is_full(&self) -> bool {
-        self.unacknowledged >= usize::from(RECEIVE_MAXIMUM)
+        match self.inbound.arrived(qos, id, self.version) {
+            Err(Overrun) => Err(Close::with(
+                reason::RECEIVE_MAXIMUM_EXCEEDED,
+                Cause::Malformed,
+                "more publishes under way than the receive maximum",
+            )),
+            Ok(Arrived::Again) => Ok(Step::Again(id)),
+            Ok(Arrived::New) => Ok(match sender {
+                Some(sender) => Step::Accept { message, sender },
+                None => {
+                    let code = reason::NOT_AUTHORIZED;
+                    Step::Refuse { qos, id, code }
+                }
+            }),
+        }
     }
 
     fn on_subscribe(&mut self, subscribe: Subscribe) -> Result<Step, Close> {
-        if subscribe
-            .properties
-            .as_ref()
-            .is_some_and(|properties| !properties.subscription_ids.is_empty())
-        {
-            return Err(Close::with(
-                reason::SUBSCRIPTION_IDS_NOT_SUPPORTED,
-                Cause::Malformed,
-                "subscription identifier although there are none",
-            ));
-        }
+        let number = (subscribe.properties.as_ref())
+            .and_then(|properties| properties.subscription_ids.first())
+            .copied();
         let mut grants = Vec::with_capacity(subscribe.filters.len());
         for filter in subscribe.filters {
             let grant = self.grant(&filter)?;
-            if let Ok(qos) = grant {
-                self.subscriptions.insert(filter.path.clone(), qos);
-            }
-            grants.push((filter.path, grant));
+            grants.push(match grant {
+                Ok(()) => Ok(Wish::new(&filter, filter.qos, number)),
+                Err(code) => Err(Refused {
+                    path: filter.path,
+                    code,
+                }),
+            });
         }
         Ok(Step::Subscribe {
             id: subscribe.id,
@@ -291,29 +303,25 @@ impl Session {
         })
     }
 
-    fn grant(&self, filter: &Filter) -> Result<Result<QoS, u8>, Close> {
-        if filter.path.starts_with("$share/") {
-            return Ok(Err(reason::SHARED_NOT_SUPPORTED));
-        }
-        match topic::check_filter(&filter.path) {
+    fn grant(&self, filter: &Filter) -> Result<Result<(), u8>, Close> {
+        let path = if filter.path.starts_with("$share/") {
+            match shared(&filter.path) {
+                Some((_, path)) => path,
+                None => return Err(no_filter()),
+            }
+        } else {
+            &filter.path
+        };
+        match topic::check_filter(path).and_then(|()| topic::check_size(&filter.path)) {
             Ok(()) => {}
             Err(TopicError::TooLong) => return Ok(Err(reason::TOPIC_FILTER_INVALID)),
-            Err(TopicError::Malformed) => {
-                let why = "filter is not a filter";
-                return Err(Close::with(reason::TOPIC_FILTER_INVALID, Cause::Malformed, why));
-            }
+            Err(TopicError::Malformed) => return Err(no_filter()),
         }
-        Ok(if !self.permissions.may_subscribe(&filter.path) {
-            Err(reason::NOT_AUTHORIZED)
-        } else if filter.no_local {
-            Err(reason::IMPLEMENTATION_SPECIFIC)
-        } else if self.subscriptions.len() >= SUBSCRIPTIONS_MAX
-            && !self.subscriptions.contains_key(&filter.path)
-        {
-            Err(reason::QUOTA_EXCEEDED)
+        if self.permissions.may_subscribe(path) {
+            Ok(Ok(()))
         } else {
-            Ok(filter.qos.min(QoS::One))
-        })
+            Ok(Err(reason::NOT_AUTHORIZED))
+        }
     }
 
     /// The rules have changed.
@@ -321,31 +329,16 @@ impl Session {
         self.permissions = permissions;
     }
 
-    /// Whether a message on `topic` may be delivered: asked for each, since rules change while it waits.
-    pub(crate) fn may_hear(&self, topic: &str) -> bool {
-        self.permissions.may_hear(topic)
-    }
-
-    /// The fan-out had no room for `filter`.
-    pub(crate) fn revoke(&mut self, filter: &str) {
-        self.subscriptions.remove(filter);
-    }
-
-    /// How a live message on `topic` that was published with `qos` goes to this client: the lower of that
-    /// and what its filters were granted. `None` when it has just unsubscribed.
-    pub(crate) fn delivery(&self, topic: &str, qos: QoS) -> Option<QoS> {
-        let granted = (self.subscriptions.iter())
-            .filter(|(filter, _)| topic::matches(filter, topic))
-            .map(|(_, granted)| *granted)
-            .max()?;
-        Some(granted.min(qos))
-    }
-
     /// Whether a will on `topic` may be left here, and in whose name.
     pub(crate) fn will_sender(permissions: &Permissions, topic: &str) -> Option<DeviceId> {
         topic::check_topic(topic).ok()?;
         permissions.may_publish(topic)
     }
+}
+
+fn no_filter() -> Close {
+    let why = "filter is not a filter";
+    Close::with(reason::TOPIC_FILTER_INVALID, Cause::Malformed, why)
 }
 
 #[cfg(test)]

@@ -19,7 +19,8 @@ pub enum TopicError {
     TooLong,
 }
 
-fn check_size(text: &str) -> Result<(), TopicError> {
+/// Whether a topic or filter is neither empty nor longer or deeper than allowed.
+pub(crate) fn check_size(text: &str) -> Result<(), TopicError> {
     if text.is_empty() {
         Err(TopicError::Malformed)
     } else if text.len() > TOPIC_BYTES_MAX || text.split('/').count() > LEVELS_MAX {

@@ -153,39 +153,6 @@ async fn a_gateway_speaks_for_the_devices_behind_it_and_for_no_other() {
 }
 
 #[tokio::test]
-async fn qos_2_and_retaining_are_refused_in_the_words_of_each_version() {
-    let (gate, intake) = plain_gate().await;
-    let qos2 = |level: u8| {
-        let mut bytes = publish(level, TOPIC, 1, "x");
-        bytes[0] = 0x34;
-        bytes
-    };
-    let mut v5 = Client::connect(gate.local_addr(), hello(5, "pump-1")).await;
-    v5.send(&qos2(5)).await;
-    v5.expect(&[0xE0, 1, 0x9B]).await;
-    let mut v311 = Client::connect(gate.local_addr(), hello(4, "pump-1")).await;
-    v311.send(&qos2(4)).await;
-    v311.expect_end().await;
-    // Retained: a 5 client was told, a 3.1.1 client could not be, so its message counts without the flag.
-    let retained = |level: u8| {
-        let mut bytes = publish(level, TOPIC, 1, "r");
-        bytes[0] = 0x33;
-        bytes
-    };
-    let mut v5 = Client::connect(gate.local_addr(), hello(5, "pump-1")).await;
-    v5.send(&retained(5)).await;
-    v5.expect(&[0xE0, 1, 0x9A]).await;
-    let mut v311 = Client::connect(gate.local_addr(), hello(4, "pump-1")).await;
-    v311.send(&retained(4)).await;
-    v311.expect(&puback(1)).await;
-    assert_eq!(intake.payloads(), ["r"]);
-    assert_eq!(
-        (gate.counters().qos2_refused, gate.counters().retain_refused),
-        (2, 1)
-    );
-}
-
-#[tokio::test]
 async fn a_large_message_arrives_whole_and_one_byte_too_many_is_refused() {
     let (gate, intake) = plain_gate().await;
     let mut client = Client::connect(gate.local_addr(), hello(5, "pump-1")).await;

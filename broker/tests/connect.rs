@@ -26,29 +26,36 @@ async fn a_device_with_its_password_gets_in_with_both_versions() {
 }
 
 #[tokio::test]
-async fn an_mqtt_5_client_is_told_what_is_not_to_be_had_here() {
+async fn an_mqtt_5_client_is_told_what_is_to_be_had_here() {
     let (gate, _) = plain_gate().await;
-    // When a client asks for a session of 100 s (0x11),
+    // When a client asks for a session of 100 s (0x11) and for a hint where it may be answered (0x19),
     let asks = Hello {
-        properties: &[0x11, 0, 0, 0, 100],
+        properties: &[0x11, 0, 0, 0, 100, 0x19, 1],
+        keep_alive: 30,
         ..hello(5, "pump-1")
     };
     let (first, body) = answer(gate.local_addr(), &asks.bytes()).await.unwrap();
     assert_eq!((first, body[0], body[1]), (0x20, 0, 0));
-    // then its session ends with the connection, receive maximum is 1024, maximum QoS 1, and there are
-    // no retained messages, subscription identifiers and shared subscriptions.
-    let properties = &body[3..];
-    for expected in [
-        &[0x11, 0, 0, 0, 0][..],
-        &[0x21, 0x04, 0x00],
-        &[0x24, 1],
-        &[0x25, 0],
-        &[0x29, 0],
-        &[0x2A, 0],
-    ] {
+    // then it is told the receive maximum of 1024, the largest packet (1,057,040
+    // bytes), 16 topic aliases, and the
+    // topic for answers. All else is granted in full, which goes without saying.
+    let expected = [
+        &[0x1A][..],
+        &string("tw/v1/pump-1/"),
+        &[0x21, 0x04, 0x00, 0x22, 0, 16, 0x27, 0, 0x10, 0x21, 0x10],
+    ]
+    .concat();
+    assert_eq!(body[3..], expected[..]);
+    // One that asks for more than there is, is told what it gets: 7 days (604,800 s), keep-alive of an hour.
+    let asks = Hello {
+        properties: &[0x11, 0xFF, 0xFF, 0xFF, 0xFF],
+        ..hello(5, "pump-2")
+    };
+    let (_, body) = answer(gate.local_addr(), &asks.bytes()).await.unwrap();
+    for expected in [&[0x11, 0, 0x09, 0x3A, 0x80][..], &[0x13, 0x0E, 0x10]] {
         assert!(
-            properties.windows(expected.len()).any(|w| w == expected),
-            "{expected:x?} in {properties:x?}"
+            body.windows(expected.len()).any(|w| w == expected),
+            "{expected:x?} in {body:x?}"
         );
     }
 }

@@ -70,7 +70,7 @@ fn corpus() -> Vec<Vec<u8>> {
         after_connect_4(&packet(0x30, &string(&"x".repeat(300)))),
         after_connect_4(&packet(0x30, &string("井盖/1"))), // panics rumqttd's router
         property(&[0x23, 0, 0]),                           // topic alias 0
-        property(&[0x23, 0, 1]),                           // topic alias beyond the maximum
+        property(&[0x23, 0, 17]),                          // topic alias beyond the maximum
         property(&[0x0B, 1]),                              // subscription identifier from a client
         property(&[0x01, 2]),                              // payload format 2
         property(&[0x01, 0, 0x01, 0]),                     // twice
@@ -91,8 +91,8 @@ fn corpus() -> Vec<Vec<u8>> {
         after_connect(&[0xA2, 3, 0, 1, 0]), // UNSUBSCRIBE without a filter
         after_connect(&[0xC1, 0]),          // PINGREQ with flags
         after_connect(&[0xC0, 1, 0]),       // PINGREQ with a body
-        after_connect(&[0x62, 2, 0, 1]),    // PUBREL of nothing
-        after_connect(&[0x50, 2, 0, 1]),    // PUBREC of nothing
+        after_connect(&[0x60, 2, 0, 1]),    // PUBREL with wrong flags
+        after_connect(&[0x50, 2, 0, 0]),    // PUBREC of packet identifier 0
         after_connect(&[0x40, 1, 0]),       // PUBACK that ends early
         after_connect(&[0x30, 0x80, 0x80, 0x80, 0x80, 0x01]),
     ]

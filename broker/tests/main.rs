@@ -22,3 +22,5 @@ mod limits;
 mod listeners;
 mod live;
 mod mosquitto;
+mod qos2;
+mod sessions;

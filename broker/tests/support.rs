@@ -181,6 +181,40 @@ pub(crate) async fn gate(
     .unwrap()
 }
 
+/// A gate that outlives its process: what it keeps, and its clock.
+pub(crate) struct Home {
+    pub(crate) intake: Arc<TestIntake>,
+    pub(crate) keeper: Arc<MemoryKeeper>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self {
+            intake: Arc::default(),
+            keeper: Arc::default(),
+            clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_763_870_400_000))),
+        }
+    }
+}
+
+impl Home {
+    /// Starts the gate, again after the one before was dropped or stopped. Anonymous clients may do everything.
+    pub(crate) async fn gate(&self) -> Gate {
+        let config = GateConfig::new("127.0.0.1:0".parse().unwrap());
+        let authenticator = Arc::new(RegistryAuthenticator::new(catalogue(), Anonymous::Publish));
+        let (intake, keeper, clock) = (self.intake.clone(), self.keeper.clone(), self.clock.clone());
+        Gate::start(config, authenticator, intake, keeper, clock)
+            .await
+            .unwrap()
+    }
+
+    /// Lets the gate's clock go on.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(telemetry::time::Span::from_secs(seconds));
+    }
+}
+
 /// A gate with everything by default, and no anonymous clients.
 pub(crate) async fn plain_gate() -> (Gate, Arc<TestIntake>) {
     let intake = Arc::new(TestIntake::default());
@@ -236,6 +270,9 @@ pub(crate) struct Hello<'a> {
     pub(crate) properties: &'a [u8],
     /// Topic and payload of a will with QoS 1.
     pub(crate) will: Option<(&'a str, &'a str)>,
+    pub(crate) will_retain: bool,
+    /// Properties of the will without their length; MQTT 5 only.
+    pub(crate) will_properties: &'a [u8],
 }
 
 impl Default for Hello<'_> {
@@ -248,6 +285,8 @@ impl Default for Hello<'_> {
             keep_alive: 0,
             properties: &[],
             will: None,
+            will_retain: false,
+            will_properties: &[],
         }
     }
 }
@@ -260,7 +299,7 @@ impl Hello<'_> {
             flags |= 0xC0;
         }
         if self.will.is_some() {
-            flags |= 0x0C;
+            flags |= 0x0C | u8::from(self.will_retain) << 5;
         }
         body.extend([self.level, flags]);
         body.extend(self.keep_alive.to_be_bytes());
@@ -271,7 +310,8 @@ impl Hello<'_> {
         body.extend(string(self.client_id));
         if let Some((topic, payload)) = self.will {
             if self.level == 5 {
-                body.push(0);
+                body.push(u8::try_from(self.will_properties.len()).unwrap());
+                body.extend(self.will_properties);
             }
             body.extend([string(topic), string(payload)].concat());
         }
@@ -308,6 +348,75 @@ pub(crate) fn publish_with(level: u8, topic: &str, id: u16, properties: &[u8], p
     }
     body.extend(payload);
     packet(if id > 0 { 0x32 } else { 0x30 }, &body)
+}
+
+/// A PUBLISH in all its forms.
+#[derive(Clone)]
+pub(crate) struct Post<'a> {
+    pub(crate) level: u8,
+    pub(crate) topic: &'a str,
+    pub(crate) qos: u8,
+    /// Ignored with QoS 0.
+    pub(crate) id: u16,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    pub(crate) properties: &'a [u8],
+    pub(crate) payload: &'a str,
+}
+
+impl Default for Post<'_> {
+    fn default() -> Self {
+        Self {
+            level: 5,
+            topic: "tw/v1/pump-1/telemetry",
+            qos: 1,
+            id: 1,
+            retain: false,
+            dup: false,
+            properties: &[],
+            payload: "x",
+        }
+    }
+}
+
+impl Post<'_> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut body = string(self.topic);
+        if self.qos > 0 {
+            body.extend(self.id.to_be_bytes());
+        }
+        if self.level == 5 {
+            body.push(u8::try_from(self.properties.len()).unwrap());
+            body.extend(self.properties);
+        }
+        body.extend(self.payload.as_bytes());
+        let first = 0x30 | u8::from(self.dup) << 3 | self.qos << 1 | u8::from(self.retain);
+        packet(first, &body)
+    }
+}
+
+/// PUBREC, PUBREL and PUBCOMP of success.
+pub(crate) fn pubrec(id: u16) -> Vec<u8> {
+    packet(0x50, &id.to_be_bytes())
+}
+
+pub(crate) fn pubrel(id: u16) -> Vec<u8> {
+    packet(0x62, &id.to_be_bytes())
+}
+
+pub(crate) fn pubcomp(id: u16) -> Vec<u8> {
+    packet(0x70, &id.to_be_bytes())
+}
+
+/// A SUBSCRIBE of MQTT 5 with a subscription identifier below 128.
+pub(crate) fn subscribe_as(number: u8, id: u16, filters: &[(&str, u8)]) -> Vec<u8> {
+    let mut body = id.to_be_bytes().to_vec();
+    body.extend([2, 0x0B, number]);
+    for (filter, options) in filters {
+        body.extend(string(filter));
+        body.push(*options);
+    }
+    packet(0x82, &body)
 }
 
 pub(crate) fn subscribe(level: u8, id: u16, filters: &[(&str, u8)]) -> Vec<u8> {
@@ -347,19 +456,56 @@ impl Client {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Opens a socket, sends `hello` and expects to be let in.
+    /// Opens a socket, sends `hello` and expects to be let in without a session of before.
     pub(crate) async fn connect(address: SocketAddr, hello: Hello<'_>) -> Self {
         Self::open(address).await.greet(hello).await
+    }
+
+    /// The same with a session of before.
+    pub(crate) async fn resume(address: SocketAddr, hello: Hello<'_>) -> Self {
+        let (client, present) = Self::open(address).await.come(hello).await;
+        assert!(present, "no session of before");
+        client
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Sends `hello` and expects to be let in.
-    pub(crate) async fn greet(mut self, hello: Hello<'_>) -> Self {
+    /// Sends `hello` and expects to be let in without a session of before.
+    pub(crate) async fn greet(self, hello: Hello<'_>) -> Self {
+        let (client, present) = self.come(hello).await;
+        assert!(!present, "a session of before");
+        client
+    }
+
+    async fn come(mut self, hello: Hello<'_>) -> (Self, bool) {
         self.send(&hello.bytes()).await;
         let (first, body) = self.packet().await;
-        assert_eq!((first, &body[..2]), (0x20, &[0, 0][..]), "CONNACK with success");
-        self
+        assert_eq!((first, body[1]), (0x20, 0), "CONNACK with success");
+        (self, body[0] == 1)
+    }
+
+    /// Subscribes and expects to be granted each filter as asked for.
+    pub(crate) async fn subscribe(&mut self, level: u8, filters: &[(&str, u8)]) {
+        self.send(&subscribe(level, 99, filters)).await;
+        let mut body = vec![0, 99];
+        if level == 5 {
+            body.push(0);
+        }
+        body.extend(filters.iter().map(|(_, options)| options & 3));
+        self.expect(&packet(0x90, &body)).await;
+    }
+
+    /// Publishes with QoS 1 and waits for the PUBACK.
+    pub(crate) async fn publish(&mut self, post: Post<'_>) {
+        let post = Post { qos: 1, ..post };
+        self.send(&post.bytes()).await;
+        self.expect(&puback(post.id)).await;
+    }
+
+    /// Says good-bye.
+    pub(crate) async fn leave(mut self) {
+        self.send(&[0xE0, 0]).await;
+        self.expect_end().await;
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -399,6 +545,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub(crate) async fn expect(&mut self, bytes: &[u8]) {
         let (first, body) = self.packet().await;
         assert_eq!(packet(first, &body), bytes);
+    }
+
+    /// Expects to be told why the gate closes, and that it does.
+    pub(crate) async fn expect_disconnect(&mut self, code: u8) {
+        let (first, body) = self.packet().await;
+        assert_eq!((first, body.first()), (0xE0, Some(&code)));
+        self.expect_end().await;
     }
 
     /// Expects the gate to close without another packet.

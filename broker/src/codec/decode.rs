@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::frame::Frame;
-use super::packet::{Filter, Packet, Publish, QoS, Subscribe, Unsubscribe};
+use super::packet::{Filter, Packet, Publish, QoS, RetainHandling, Subscribe, Unsubscribe};
 use super::properties::{self, Properties};
 use super::wire::Reader;
 use super::{Malformed, Version, reason};
@@ -25,9 +25,18 @@ pub(crate) fn decode(version: Version, frame: Frame) -> Result<Packet, Malformed
             let (id, code) = ack(version, flags, 0, &mut reader)?;
             Packet::PubAck { id, code }
         }
-        5 => ack(version, flags, 0, &mut reader).map(|_| Packet::Qos2("PUBREC"))?,
-        6 => ack(version, flags, 2, &mut reader).map(|_| Packet::Qos2("PUBREL"))?,
-        7 => ack(version, flags, 0, &mut reader).map(|_| Packet::Qos2("PUBCOMP"))?,
+        5 => {
+            let (id, code) = ack(version, flags, 0, &mut reader)?;
+            Packet::PubRec { id, code }
+        }
+        6 => {
+            let (id, code) = ack(version, flags, 2, &mut reader)?;
+            Packet::PubRel { id, code }
+        }
+        7 => {
+            let (id, code) = ack(version, flags, 0, &mut reader)?;
+            Packet::PubComp { id, code }
+        }
         8 => Packet::Subscribe(subscribe(version, flags, &mut reader)?),
         10 => Packet::Unsubscribe(unsubscribe(version, flags, &mut reader)?),
         12 => {
@@ -129,14 +138,23 @@ fn filter(version: Version, path: Box<str>, options: u8) -> Result<Filter, Malfo
         return Err(Malformed::packet("reserved bits of a subscription are set"));
     }
     let qos = QoS::from_bits(options & 3).ok_or(Malformed::packet("subscription with QoS 3"))?;
-    if options & 0x30 == 0x30 {
-        return Err(Malformed::protocol("retain handling 3"));
-    }
+    let handling = match options >> 4 & 3 {
+        0 => RetainHandling::Always,
+        1 => RetainHandling::New,
+        2 => RetainHandling::Never,
+        _ => return Err(Malformed::protocol("retain handling 3")),
+    };
     let no_local = options & 4 != 0;
     if no_local && path.starts_with("$share/") {
         return Err(Malformed::protocol("no local with a shared subscription"));
     }
-    Ok(Filter { path, qos, no_local })
+    Ok(Filter {
+        path,
+        qos,
+        no_local,
+        as_published: options & 8 != 0,
+        handling,
+    })
 }
 
 fn unsubscribe(version: Version, flags: u8, reader: &mut Reader) -> Result<Unsubscribe, Malformed> {
@@ -163,11 +181,17 @@ fn disconnect(version: Version, flags: u8, reader: &mut Reader) -> Result<Packet
     if version == Version::V311 || reader.is_empty() {
         return Ok(Packet::Disconnect {
             code: reason::SUCCESS,
+            session_expiry_s: None,
         });
     }
     let code = reader.u8()?;
-    if !reader.is_empty() {
-        Properties::read(reader, properties::DISCONNECT)?;
-    }
-    Ok(Packet::Disconnect { code })
+    let properties = if reader.is_empty() {
+        None
+    } else {
+        Properties::read(reader, properties::DISCONNECT)?
+    };
+    Ok(Packet::Disconnect {
+        code,
+        session_expiry_s: properties.and_then(|properties| properties.session_expiry_s),
+    })
 }

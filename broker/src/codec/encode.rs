@@ -1,10 +1,10 @@
 //! Every packet that the gate sends.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
-use super::packet::{Publish, QoS};
+use super::packet::QoS;
 use super::properties::Properties;
-use super::wire::{put_binary, put_varint};
+use super::wire::{put_binary, put_varint, varint_len};
 use super::{Version, reason};
 
 /// Writes first byte, length and body.
@@ -16,58 +16,102 @@ fn packet(out: &mut BytesMut, first: u8, body: &[u8]) {
 }
 
 /// CONNACK with a reason code of 5. In 3.1.1 it becomes the return code that fits; where there is none,
-/// nothing is written and the caller only closes.
-pub(crate) fn connack(out: &mut BytesMut, version: Version, code: u8, properties: Option<&Properties>) {
+/// nothing is written and the caller only closes. `present`: the session of before goes on.
+pub(crate) fn connack(
+    out: &mut BytesMut,
+    version: Version,
+    code: u8,
+    present: bool,
+    properties: Option<&Properties>,
+) {
+    let present = u8::from(present);
     match version {
         Version::V311 => {
             if let Some(code) = reason::v311_connack(code) {
-                packet(out, 0x20, &[0, code]);
+                packet(out, 0x20, &[present, code]);
             }
         }
         Version::V5 => {
             let mut body = BytesMut::with_capacity(64);
-            body.put_slice(&[0, code]);
+            body.put_slice(&[present, code]);
             Properties::write(properties, &mut body);
             packet(out, 0x20, &body);
         }
     }
 }
 
-/// How many bytes [`publish`] writes.
-pub(crate) fn publish_len(version: Version, message: &Publish) -> usize {
-    let mut probe = BytesMut::new();
-    publish_head(&mut probe, version, message);
-    probe.len() + message.payload.len() + 5
+/// A PUBLISH as it goes to one client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) dup: bool,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Empty when `alias` stands for it.
+    pub(crate) topic: &'a str,
+    /// Packet identifier; 0 with QoS 0.
+    pub(crate) id: u16,
+    /// Those that are handed on.
+    pub(crate) properties: Option<&'a Properties>,
+    /// Seconds that are left of its life.
+    pub(crate) expiry_s: Option<u32>,
+    pub(crate) alias: Option<u16>,
+    /// Subscription identifiers.
+    pub(crate) ids: &'a [u32],
+    pub(crate) payload: &'a Bytes,
 }
 
-fn publish_head(head: &mut BytesMut, version: Version, message: &Publish) {
+/// How many bytes [`publish`] writes.
+pub(crate) fn publish_len(version: Version, message: &Outgoing<'_>) -> usize {
+    let mut probe = BytesMut::new();
+    publish_head(&mut probe, version, message);
+    let body = probe.len() + message.payload.len();
+    1 + varint_len(body) + body
+}
+
+fn publish_head(head: &mut BytesMut, version: Version, message: &Outgoing<'_>) {
     put_binary(head, message.topic.as_bytes());
     if message.qos != QoS::Zero {
         head.put_u16(message.id);
     }
     if version == Version::V5 {
-        Properties::write(message.properties.as_deref(), head);
+        let own = (message.expiry_s, message.alias, message.ids);
+        Properties::write_with(message.properties, own, head);
     }
 }
 
 /// PUBLISH; 3.1.1 leaves the properties out.
-pub(crate) fn publish(out: &mut BytesMut, version: Version, message: &Publish) {
+pub(crate) fn publish(out: &mut BytesMut, version: Version, message: &Outgoing<'_>) {
     let mut head = BytesMut::with_capacity(message.topic.len() + 8);
     publish_head(&mut head, version, message);
     out.reserve(head.len() + message.payload.len() + 5);
     out.put_u8(0x30 | u8::from(message.dup) << 3 | message.qos.bits() << 1 | u8::from(message.retain));
     put_varint(out, head.len() + message.payload.len());
     out.put_slice(&head);
-    out.put_slice(&message.payload);
+    out.put_slice(message.payload);
 }
 
-/// PUBACK. A code other than success can only be said in 5; 3.1.1 has no word for it.
-pub(crate) fn puback(out: &mut BytesMut, version: Version, id: u16, code: u8) {
+/// The packets that answer a PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ack {
+    Puback,
+    Pubrec,
+    Pubrel,
+    Pubcomp,
+}
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP. A code other than success can only be said in 5; 3.1.1 has no word for it.
+pub(crate) fn ack(out: &mut BytesMut, version: Version, kind: Ack, id: u16, code: u8) {
     let [high, low] = id.to_be_bytes();
+    let first = match kind {
+        Ack::Puback => 0x40,
+        Ack::Pubrec => 0x50,
+        Ack::Pubrel => 0x62,
+        Ack::Pubcomp => 0x70,
+    };
     if version == Version::V5 && code != reason::SUCCESS {
-        out.put_slice(&[0x40, 3, high, low, code]);
+        out.put_slice(&[first, 3, high, low, code]);
     } else {
-        out.put_slice(&[0x40, 2, high, low]);
+        out.put_slice(&[first, 2, high, low]);
     }
 }
 

@@ -45,13 +45,25 @@ pub(crate) enum Packet {
         id: u16,
         code: u8,
     },
-    /// The packets of QoS 2: PUBREC, PUBREL, PUBCOMP.
-    Qos2(&'static str),
+    PubRec {
+        id: u16,
+        code: u8,
+    },
+    PubRel {
+        id: u16,
+        code: u8,
+    },
+    PubComp {
+        id: u16,
+        code: u8,
+    },
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
     PingReq,
     Disconnect {
         code: u8,
+        /// A new expiry of the session.
+        session_expiry_s: Option<u32>,
     },
     Auth,
 }
@@ -109,6 +121,20 @@ pub(crate) struct Filter {
     pub(crate) qos: QoS,
     /// Not the client's own messages.
     pub(crate) no_local: bool,
+    /// Messages keep their retain flag.
+    pub(crate) as_published: bool,
+    pub(crate) handling: RetainHandling,
+}
+
+/// When a subscription gets what is retained. Source: MQTT 5.0 §3.8.3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetainHandling {
+    /// Each time it is subscribed; so in 3.1.1.
+    Always,
+    /// When it was not there before.
+    New,
+    /// Not at all.
+    Never,
 }
 
 /// An UNSUBSCRIBE.

@@ -270,16 +270,38 @@ impl Properties {
 
     /// Writes length and properties.
     pub(crate) fn write(properties: Option<&Self>, out: &mut BytesMut) {
-        let Some(properties) = properties else {
+        Self::write_with(properties, (None, None, &[]), out);
+    }
+
+    /// Writes length and properties, and with them what a PUBLISH says to one client only: expiry, topic alias and
+    /// subscription identifiers.
+    pub(crate) fn write_with(
+        properties: Option<&Self>,
+        own: (Option<u32>, Option<u16>, &[u32]),
+        out: &mut BytesMut,
+    ) {
+        let (expiry_s, alias, ids) = own;
+        if properties.is_none() && expiry_s.is_none() && alias.is_none() && ids.is_empty() {
             return out.put_u8(0);
-        };
+        }
         let mut body = BytesMut::with_capacity(64);
-        properties.write_fields(&mut body);
-        for id in &properties.subscription_ids {
+        if let Some(properties) = properties {
+            properties.write_fields(&mut body);
+        }
+        if let Some(expiry_s) = expiry_s {
+            body.put_u8(0x02);
+            body.put_u32(expiry_s);
+        }
+        if let Some(alias) = alias {
+            body.put_u8(0x23);
+            body.put_u16(alias);
+        }
+        let handed_on = properties.map_or(&[][..], |properties| &properties.subscription_ids);
+        for id in handed_on.iter().chain(ids) {
             body.put_u8(0x0B);
             put_varint(&mut body, usize::try_from(*id).unwrap_or(0));
         }
-        for (name, value) in &properties.user {
+        for (name, value) in properties.map_or(&[][..], |properties| &properties.user) {
             body.put_u8(0x26);
             put_binary(&mut body, name.as_bytes());
             put_binary(&mut body, value.as_bytes());

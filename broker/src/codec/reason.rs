@@ -1,7 +1,6 @@
 //! Reason codes. Source: MQTT 5.0 §2.4, and for the return codes of 3.1.1 its §3.2.2.3 and §3.9.3.
 
 pub(crate) const SUCCESS: u8 = 0x00;
-pub(crate) const DISCONNECT_WITH_WILL: u8 = 0x04;
 pub(crate) const NO_SUBSCRIPTION_EXISTED: u8 = 0x11;
 pub(crate) const UNSPECIFIED_ERROR: u8 = 0x80;
 pub(crate) const MALFORMED_PACKET: u8 = 0x81;
@@ -21,13 +20,10 @@ pub(crate) const TOPIC_NAME_INVALID: u8 = 0x90;
 pub(crate) const RECEIVE_MAXIMUM_EXCEEDED: u8 = 0x93;
 pub(crate) const TOPIC_ALIAS_INVALID: u8 = 0x94;
 pub(crate) const PACKET_TOO_LARGE: u8 = 0x95;
+pub(crate) const PACKET_ID_NOT_FOUND: u8 = 0x92;
 pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
 pub(crate) const ADMINISTRATIVE_ACTION: u8 = 0x98;
-pub(crate) const RETAIN_NOT_SUPPORTED: u8 = 0x9A;
-pub(crate) const QOS_NOT_SUPPORTED: u8 = 0x9B;
-pub(crate) const SHARED_NOT_SUPPORTED: u8 = 0x9E;
 pub(crate) const CONNECTION_RATE_EXCEEDED: u8 = 0x9F;
-pub(crate) const SUBSCRIPTION_IDS_NOT_SUPPORTED: u8 = 0xA1;
 
 /// SUBACK of 3.1.1: the filter is refused.
 pub(crate) const V311_SUBSCRIBE_FAILURE: u8 = 0x80;

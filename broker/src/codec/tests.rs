@@ -128,7 +128,7 @@ fn a_small_payload_does_not_keep_the_block_it_came_in_and_a_large_one_is_not_cop
             properties: None,
             payload: vec![7; length].into(),
         };
-        encode::publish(&mut out, Version::V311, &message);
+        encode::publish(&mut out, Version::V311, &outgoing(&message));
         let block = out.as_ptr() as usize..out.as_ptr() as usize + out.len();
         let frame = frame::next(&mut out, MAX).unwrap().unwrap();
         let Packet::Publish(read) = decode::decode(Version::V311, frame).unwrap() else {
@@ -148,26 +148,29 @@ fn the_answers_have_the_bytes_of_the_standard() {
     };
     let (v4, v5) = (Version::V311, Version::V5);
     assert_eq!(
-        written(&|out| encode::connack(out, v4, 0x86, None)),
+        written(&|out| encode::connack(out, v4, 0x86, false, None)),
         [0x20, 2, 0, 4]
     );
     assert_eq!(
-        written(&|out| encode::connack(out, v5, 0x86, None)),
+        written(&|out| encode::connack(out, v5, 0x86, false, None)),
         [0x20, 3, 0, 0x86, 0]
     );
     // 3.1.1 has no return code for it: only closing is left.
-    assert_eq!(written(&|out| encode::connack(out, v4, 0x9B, None)), b"");
+    assert_eq!(written(&|out| encode::connack(out, v4, 0x9B, false, None)), b"");
     let properties = Properties {
         maximum_qos: Some(1),
         ..Properties::default()
     };
     assert_eq!(
-        written(&|out| encode::connack(out, v5, 0, Some(&properties))),
-        [0x20, 5, 0, 0, 2, 0x24, 1]
+        written(&|out| encode::connack(out, v5, 0, true, Some(&properties))),
+        [0x20, 5, 1, 0, 2, 0x24, 1]
     );
-    assert_eq!(written(&|out| encode::puback(out, v5, 258, 0)), [0x40, 2, 1, 2]);
     assert_eq!(
-        written(&|out| encode::puback(out, v5, 258, 0x87)),
+        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, 0)),
+        [0x40, 2, 1, 2]
+    );
+    assert_eq!(
+        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, 0x87)),
         [0x40, 3, 1, 2, 0x87]
     );
     assert_eq!(
@@ -189,6 +192,53 @@ fn the_answers_have_the_bytes_of_the_standard() {
     assert_eq!(written(&|out| encode::disconnect(out, v4, 0x8B)), b"");
     assert_eq!(written(&|out| encode::disconnect(out, v5, 0x8B)), [0xE0, 1, 0x8B]);
     assert_eq!(written(&|out| encode::pingresp(out)), [0xD0, 0]);
+}
+
+/// `publish` with nothing that is said to one client only.
+fn outgoing(publish: &Publish) -> encode::Outgoing<'_> {
+    encode::Outgoing {
+        dup: publish.dup,
+        qos: publish.qos,
+        retain: publish.retain,
+        topic: &publish.topic,
+        id: publish.id,
+        properties: publish.properties.as_deref(),
+        expiry_s: None,
+        alias: None,
+        ids: &[],
+        payload: &publish.payload,
+    }
+}
+
+#[test]
+fn what_is_said_to_one_client_only_stands_before_the_user_properties() {
+    // Given a message with a content type and a user property,
+    let properties = Properties {
+        content_type: Some("j".into()),
+        user: vec![("k".into(), "v".into())],
+        ..Properties::default()
+    };
+    let message = encode::Outgoing {
+        dup: false,
+        qos: QoS::One,
+        retain: true,
+        topic: "",
+        id: 7,
+        properties: Some(&properties),
+        expiry_s: Some(9),
+        alias: Some(2),
+        ids: &[1, 200],
+        payload: &Bytes::from_static(b"x"),
+    };
+    let mut out = BytesMut::new();
+    encode::publish(&mut out, Version::V5, &message);
+    // then it stands there with expiry, alias and identifiers: 200 is 0xC8 0x01 as a variable byte integer.
+    let properties =
+        b"\x03\x00\x01j\x02\x00\x00\x00\x09\x23\x00\x02\x0B\x01\x0B\xC8\x01\x26\x00\x01k\x00\x01v";
+    let expected = [&[0x33, 30, 0, 0, 0, 7, 24][..], properties, b"x"].concat();
+    assert_eq!(properties.len(), 24);
+    assert_eq!(out[..], expected[..]);
+    assert_eq!(out.len(), encode::publish_len(Version::V5, &message));
 }
 
 fn text() -> impl Strategy<Value = Box<str>> {
@@ -235,8 +285,8 @@ proptest! {
     fn a_publish_that_is_written_is_read_as_the_same(message in publish(), v5: bool) {
         let version = if v5 { Version::V5 } else { Version::V311 };
         let mut out = BytesMut::new();
-        encode::publish(&mut out, version, &message);
-        prop_assert!(out.len() <= encode::publish_len(version, &message));
+        encode::publish(&mut out, version, &outgoing(&message));
+        prop_assert_eq!(out.len(), encode::publish_len(version, &outgoing(&message)));
         let read = decode::decode(version, frame::next(&mut out, MAX).unwrap().unwrap()).unwrap();
         prop_assert!(out.is_empty());
         let expected = if v5 { message } else { Publish { properties: None, ..message } };
@@ -245,10 +295,17 @@ proptest! {
 
     #[test]
     fn an_answer_to_a_publish_is_read_as_the_same(id in 1u16.., code: u8) {
-        let mut out = BytesMut::new();
-        encode::puback(&mut out, Version::V5, id, code);
-        let read = decode::decode(Version::V5, frame::next(&mut out, MAX).unwrap().unwrap());
-        prop_assert_eq!(read, Ok(Packet::PubAck { id, code }));
+        for (kind, expected) in [
+            (encode::Ack::Puback, Packet::PubAck { id, code }),
+            (encode::Ack::Pubrec, Packet::PubRec { id, code }),
+            (encode::Ack::Pubrel, Packet::PubRel { id, code }),
+            (encode::Ack::Pubcomp, Packet::PubComp { id, code }),
+        ] {
+            let mut out = BytesMut::new();
+            encode::ack(&mut out, Version::V5, kind, id, code);
+            let read = decode::decode(Version::V5, frame::next(&mut out, MAX).unwrap().unwrap());
+            prop_assert_eq!(read, Ok(expected));
+        }
     }
 
     #[test]
@@ -276,7 +333,7 @@ proptest! {
         if let Ok(Packet::Publish(publish)) = decode::decode(version, frame) {
             // What was taken can be written again.
             let mut out = BytesMut::new();
-            encode::publish(&mut out, version, &publish);
+            encode::publish(&mut out, version, &outgoing(&publish));
             let again = decode::decode(version, frame::next(&mut out, MAX).unwrap().unwrap());
             prop_assert_eq!(again, Ok(Packet::Publish(publish)));
         }

@@ -26,6 +26,10 @@ impl Reader {
         self.0.try_get_u32().map_err(|_| SHORT)
     }
 
+    pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
+        self.0.try_get_u64().map_err(|_| SHORT)
+    }
+
     pub(crate) fn varint(&mut self) -> Result<u32, Malformed> {
         match varint(&self.0)? {
             Some((value, bytes)) => {

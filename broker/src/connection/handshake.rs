@@ -1,19 +1,23 @@
 //! From the first byte to the CONNACK.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{timeout, timeout_at};
 
+use super::closing::publish_will;
 use super::io::{Io, Turn};
 use super::{Admitted, Arrival, Shared};
 use crate::auth::{Identity, Login};
 use crate::codec::connect::{self, ConnectFault};
-use crate::codec::packet::{Connect, QoS};
+use crate::codec::packet::Connect;
 use crate::codec::{Version, encode, frame, reason};
 use crate::counters::Tally;
+use crate::exchange::{Caller, Left, WillWish};
 use crate::limits::{CONNECT_BYTES_MAX, LOGIN_TIMEOUT};
-use crate::protocol::{Session, hello};
+use crate::protocol::{Agreed, AliasesOut, Conversation, Inbound, hello};
+use crate::session::{LeftWill, Session};
 
 /// Reads the CONNECT and lets its sender in, or leaves the refusal in `io.out`.
 pub(crate) async fn admit<S>(shared: &Shared, io: &mut Io<S>, arrival: &Arrival) -> Option<Admitted>
@@ -28,7 +32,7 @@ where
         Err(code) => {
             count_refusal(&shared.tally, code);
             tracing::info!(%peer, code, "connection refused");
-            encode::connack(&mut io.out, version, code, None);
+            encode::connack(&mut io.out, version, code, false, None);
             None
         }
     }
@@ -40,7 +44,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     if let Some(connect) = read_connect(shared, &mut io, arrival).await {
-        encode::connack(&mut io.out, connect.version, reason::QUOTA_EXCEEDED, None);
+        encode::connack(&mut io.out, connect.version, reason::QUOTA_EXCEEDED, false, None);
     }
     io.farewell().await;
 }
@@ -104,7 +108,7 @@ fn answer_fault<S>(tally: &Tally, io: &mut Io<S>, fault: ConnectFault) {
             } else {
                 Version::V5
             };
-            encode::connack(&mut io.out, version, reason::UNSUPPORTED_VERSION, None);
+            encode::connack(&mut io.out, version, reason::UNSUPPORTED_VERSION, false, None);
         }
         ConnectFault::Malformed(version, malformed) => {
             let too_large = malformed.code == reason::PACKET_TOO_LARGE;
@@ -114,7 +118,7 @@ fn answer_fault<S>(tally: &Tally, io: &mut Io<S>, fault: ConnectFault) {
                 &tally.malformed
             };
             count.one();
-            encode::connack(&mut io.out, version, malformed.code, None);
+            encode::connack(&mut io.out, version, malformed.code, false, None);
         }
     }
 }
@@ -136,39 +140,79 @@ async fn welcome<S>(
     {
         return Err(reason::SERVER_UNAVAILABLE);
     }
+    let caller = Caller {
+        key: seat.key.clone(),
+        clean: connect.clean,
+        expiry_s: hello::session_expiry_s(&connect),
+        receive_maximum: (connect.properties.as_ref()).and_then(|properties| properties.receive_maximum),
+        will: connect.will.as_ref().and_then(|will| {
+            let sender = Conversation::will_sender(&permissions, &will.topic)?;
+            let will = will.clone();
+            Some(LeftWill { will, sender })
+        }),
+        now: shared.clock.now(),
+    };
+    let (session, present) = take_up(shared, caller).await?;
     let allowance = if permissions.is_single_device() {
         shared.config.device
     } else {
         shared.config.gateway
     };
     let pace = shared.paces.of(&seat.key, &allowance);
-    let told = hello::welcome(&connect, name.assigned.clone(), allowance.packet_bytes_max);
-    encode::connack(&mut io.out, connect.version, reason::SUCCESS, Some(&told));
-    if connect.version == Version::V311 && connect.will.as_ref().is_some_and(|will| will.retain) {
-        tracing::info!(peer = %arrival.peer, "will asks to be retained; it is published, not retained");
-    }
-    let limits = connect.properties.as_ref();
-    let will = connect.will.and_then(|mut will| {
-        let sender = Session::will_sender(&permissions, &will.topic)?;
-        will.qos = will.qos.min(QoS::One);
-        Some((will, sender))
-    });
+    let told = hello::welcome(
+        &connect,
+        name.assigned.clone(),
+        allowance.packet_bytes_max,
+        &identity,
+    );
+    encode::connack(
+        &mut io.out,
+        connect.version,
+        reason::SUCCESS,
+        present,
+        Some(&told),
+    );
+    let limits = connect.properties.as_deref();
     let client_maximum = limits.and_then(|properties| properties.maximum_packet_size);
+    let agreed = Agreed {
+        session_expiry_s: hello::session_expiry_s(&connect),
+    };
+    let inbound = Inbound::new(session.state().received.clone());
     Ok(Admitted {
-        session: Session::new(
-            connect.version,
-            permissions,
-            limits.and_then(|properties| properties.receive_maximum),
-        ),
+        conversation: Conversation::new(connect.version, permissions, agreed, inbound),
+        session,
         identity,
         seat,
         allowance,
         pace,
-        name: name.assigned.unwrap_or(connect.client_id),
-        keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
+        aliases: AliasesOut::new(limits.and_then(|properties| properties.topic_alias_maximum)),
+        keep_alive: hello::keep_alive_s(&connect).map(|seconds| Duration::from_secs(seconds.into())),
         packet_bytes_max: client_maximum.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
-        will,
+        name: name.assigned.unwrap_or(connect.client_id),
     })
+}
+
+/// The session of a client, and whether it was there before; it is kept when this returns.
+async fn take_up(shared: &Shared, caller: Caller) -> Result<(Arc<Session>, bool), u8> {
+    let key = caller.key.clone();
+    let entered = shared.exchange.enter(caller)?;
+    if let Some(orphan) = entered.orphan {
+        publish_will(shared, orphan, &key).await;
+    }
+    if let Some(kept) = entered.kept
+        && let Err(error) = kept.await
+    {
+        shared.tally.keeper_refusals.one();
+        tracing::warn!(client = %key, %error, "session not kept");
+        let left = Left {
+            will: WillWish::Forget,
+            expiry_s: None,
+            now: shared.clock.now(),
+        };
+        drop(shared.exchange.leave(&entered.session, left));
+        return Err(reason::SERVER_UNAVAILABLE);
+    }
+    Ok((entered.session, entered.present))
 }
 
 async fn login(shared: &Shared, arrival: &Arrival, connect: &Connect) -> Result<Identity, u8> {

@@ -4,20 +4,26 @@ use bytes::Bytes;
 use rumqttd::Forward;
 use rumqttd::protocol::{Packet, Publish, PublishProperties};
 
-use super::LiveMessage;
+use telemetry::Timestamp;
+
 use crate::codec::packet::QoS;
 use crate::codec::properties::Properties;
+use crate::message::Message;
 
-/// The router forgets the QoS of a publish. It hands properties on as they are, so the QoS travels in the
+const RETAIN: u8 = 0x40;
+
+/// The router forgets QoS and retain flag of a publish. It hands properties on as they are, so both travel in the
 /// upper half of the payload format indicator, whose lower half is the indicator plus one.
-fn mark(qos: QoS, payload_format: Option<u8>) -> u8 {
-    qos.bits() << 4 | payload_format.map_or(0, |format| (format & 1) + 1)
+fn mark(message: &Message, payload_format: Option<u8>) -> u8 {
+    let retain = if message.retain { RETAIN } else { 0 };
+    retain | message.qos.bits() << 4 | payload_format.map_or(0, |format| (format & 1) + 1)
 }
 
-fn unmark(mark: Option<u8>) -> (QoS, Option<u8>) {
+fn unmark(mark: Option<u8>) -> (QoS, bool, Option<u8>) {
     let mark = mark.unwrap_or(0);
     (
-        QoS::from_bits(mark >> 4).unwrap_or(QoS::Zero),
+        QoS::from_bits(mark >> 4 & 3).unwrap_or(QoS::Zero),
+        mark & RETAIN != 0,
         (mark & 0x0F).checked_sub(1),
     )
 }
@@ -30,14 +36,19 @@ fn boxed(text: Option<String>) -> Option<Box<str>> {
     text.map(Into::into)
 }
 
-pub(super) fn to_router(message: LiveMessage) -> Packet {
+pub(super) fn to_router(message: Message) -> Packet {
+    let format = message
+        .properties
+        .as_ref()
+        .and_then(|properties| properties.payload_format);
+    let mark = mark(&message, format);
     let own = message
         .properties
         .map(|properties| *properties)
         .unwrap_or_default();
     let properties = PublishProperties {
-        payload_format_indicator: Some(mark(message.qos, own.payload_format)),
-        message_expiry_interval: own.message_expiry_s,
+        payload_format_indicator: Some(mark),
+        message_expiry_interval: message.expiry_s,
         topic_alias: None,
         response_topic: text(own.response_topic),
         correlation_data: own.correlation_data,
@@ -53,12 +64,11 @@ pub(super) fn to_router(message: LiveMessage) -> Packet {
     Packet::Publish(Publish::new(topic, message.payload, false), Some(properties))
 }
 
-pub(super) fn from_router(forward: Forward) -> Option<LiveMessage> {
+pub(super) fn from_router(forward: Forward) -> Option<Message> {
     let router = forward.properties.unwrap_or_default();
-    let (qos, payload_format) = unmark(router.payload_format_indicator);
+    let (qos, retain, payload_format) = unmark(router.payload_format_indicator);
     let own = Properties {
         payload_format,
-        message_expiry_s: router.message_expiry_interval,
         content_type: boxed(router.content_type),
         response_topic: boxed(router.response_topic),
         correlation_data: router.correlation_data,
@@ -71,10 +81,16 @@ pub(super) fn from_router(forward: Forward) -> Option<LiveMessage> {
     };
     let properties = (own != Properties::default()).then(|| Box::new(own));
     let topic = std::str::from_utf8(&forward.publish.topic).ok()?.into();
-    Some(LiveMessage {
+    Some(Message {
         topic,
         payload: forward.publish.payload,
         qos,
+        retain,
+        // Neither is asked for on this way: it carries no subscription without own messages, and what is left of
+        // an expiry is what the router says.
+        from: 0,
+        arrived: Timestamp::from_millis(0),
+        expiry_s: router.message_expiry_interval,
         properties,
     })
 }

@@ -14,14 +14,15 @@ use rumqttd::{Notification, Router, RouterConfig, Strategy};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{LiveMessage, NoRoom, convert};
+use super::{NoRoom, convert};
 use crate::counters::Tally;
 use crate::limits::{FILTERS_MAX, ROUTER_BYTES_MAX, ROUTER_MESSAGES_MAX, SUBSCRIBERS_MAX, TOPICS_MAX};
+use crate::message::Message;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
-    Publish(Vec<LiveMessage>),
+    Publish(Vec<Message>),
     Open {
         reply: oneshot::Sender<Result<(u64, LinkRx), NoRoom>>,
     },
@@ -127,7 +128,7 @@ impl Engine {
         }
     }
 
-    fn publish(&mut self, messages: Vec<LiveMessage>) {
+    fn publish(&mut self, messages: Vec<Message>) {
         let waiting = self.publisher.buffer().len();
         if waiting == 0 {
             self.waiting_bytes = 0;

@@ -1,17 +1,25 @@
 use std::time::Duration;
 
-use super::*;
+use bytes::Bytes;
+use telemetry::Timestamp;
 
-fn message(topic: &str, payload: &str) -> LiveMessage {
-    LiveMessage {
+use super::*;
+use crate::codec::packet::QoS;
+
+fn message(topic: &str, payload: &str) -> Message {
+    Message {
         topic: topic.into(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
         qos: QoS::One,
+        retain: false,
+        from: 0,
+        arrived: Timestamp::from_millis(0),
+        expiry_s: None,
         properties: None,
     }
 }
 
-async fn next(subscriber: &mut Subscriber) -> LiveMessage {
+async fn next(subscriber: &mut Subscriber) -> Message {
     tokio::time::timeout(Duration::from_secs(20), subscriber.next())
         .await
         .unwrap()
@@ -76,8 +84,8 @@ async fn what_the_router_drops_for_a_subscriber_that_is_behind_is_counted() {
 }
 
 #[test]
-fn qos_and_payload_format_come_out_of_the_router_as_they_went_in() {
-    for qos in [QoS::Zero, QoS::One] {
+fn qos_retain_and_payload_format_come_out_of_the_router_as_they_went_in() {
+    for (qos, retain) in [(QoS::Zero, true), (QoS::One, false), (QoS::Two, true)] {
         for format in [None, Some(0), Some(1)] {
             let properties = format.map(|format| {
                 let properties = crate::codec::properties::Properties {
@@ -86,8 +94,9 @@ fn qos_and_payload_format_come_out_of_the_router_as_they_went_in() {
                 };
                 Box::new(properties)
             });
-            let sent = LiveMessage {
+            let sent = Message {
                 qos,
+                retain,
                 properties,
                 ..message("a", "b")
             };

@@ -2,11 +2,11 @@
 
 use crate::acl::Permissions;
 use crate::auth::{Identity, Refusal};
-use crate::codec::packet::{Connect, QoS, Will};
+use crate::codec::packet::{Connect, Will};
 use crate::codec::properties::Properties;
 use crate::codec::{Version, reason};
-use crate::limits::RECEIVE_MAXIMUM;
-use crate::protocol::Session;
+use crate::limits::{KEEP_ALIVE_MAX_S, RECEIVE_MAXIMUM, SESSION_EXPIRY_MAX_S, TOPIC_ALIASES_MAX};
+use crate::protocol::Conversation;
 use crate::topic::PREFIX;
 
 /// A reason to refuse a CONNECT before anybody is asked who it is.
@@ -22,10 +22,31 @@ pub(crate) fn check(connect: &Connect) -> Result<(), u8> {
     if connect.client_id.is_empty() && connect.version == Version::V311 && !connect.clean {
         return Err(reason::CLIENT_ID_NOT_VALID);
     }
-    match &connect.will {
-        Some(will) if will.qos == QoS::Two => Err(reason::QOS_NOT_SUPPORTED),
-        Some(will) if will.retain && connect.version == Version::V5 => Err(reason::RETAIN_NOT_SUPPORTED),
-        Some(_) | None => Ok(()),
+    Ok(())
+}
+
+/// How long the session of a client outlives its connection, in seconds. Sessions of 3.1.1 clients that are not
+/// clean live as long as any may. Source: MQTT 5.0 §3.1.2.11.2.
+pub(crate) fn session_expiry_s(connect: &Connect) -> u32 {
+    match connect.version {
+        Version::V311 if connect.clean => 0,
+        Version::V311 => SESSION_EXPIRY_MAX_S,
+        Version::V5 => asked_expiry_s(connect).unwrap_or(0).min(SESSION_EXPIRY_MAX_S),
+    }
+}
+
+fn asked_expiry_s(connect: &Connect) -> Option<u32> {
+    (connect.properties.as_ref()).and_then(|properties| properties.session_expiry_s)
+}
+
+/// After how many seconds of silence a client is taken for gone, by one and a half; `None` never. An MQTT 5 client
+/// can be told to say something more often than it wanted. Source: MQTT 5.0 §3.2.2.3.14.
+pub(crate) fn keep_alive_s(connect: &Connect) -> Option<u16> {
+    match (connect.version, connect.keep_alive) {
+        (Version::V5, 0) => Some(KEEP_ALIVE_MAX_S),
+        (Version::V5, asked) => Some(asked.min(KEEP_ALIVE_MAX_S)),
+        (Version::V311, 0) => None,
+        (Version::V311, asked) => Some(asked),
     }
 }
 
@@ -66,7 +87,7 @@ pub(crate) fn name(identity: &Identity, client_id: &str, number: u64) -> Name {
 /// The reason code.
 pub(crate) fn check_will(permissions: &Permissions, will: Option<&Will>) -> Result<(), u8> {
     match will {
-        Some(will) if Session::will_sender(permissions, &will.topic).is_none() => {
+        Some(will) if Conversation::will_sender(permissions, &will.topic).is_none() => {
             tracing::debug!(topic = %will.topic, prefix = PREFIX, "will on a topic that is not the client's");
             Err(reason::NOT_AUTHORIZED)
         }
@@ -74,22 +95,34 @@ pub(crate) fn check_will(permissions: &Permissions, will: Option<&Will>) -> Resu
     }
 }
 
-/// What an MQTT 5 client is told with its CONNACK.
-pub(crate) fn welcome(connect: &Connect, assigned: Option<Box<str>>, packet_bytes_max: usize) -> Properties {
-    let asked_to_stay = connect
-        .properties
-        .as_ref()
-        .and_then(|properties| properties.session_expiry_s);
+/// What an MQTT 5 client is told with its CONNACK. What is not said has its best value: QoS 2, retained messages,
+/// wildcards, subscription identifiers and shared subscriptions are all there.
+pub(crate) fn welcome(
+    connect: &Connect,
+    assigned: Option<Box<str>>,
+    packet_bytes_max: usize,
+    identity: &Identity,
+) -> Properties {
+    let expiry_s = session_expiry_s(connect);
+    let keep_alive_s = keep_alive_s(connect);
+    let wants_response = (connect.properties.as_ref())
+        .is_some_and(|properties| properties.request_response_information == Some(1));
     Properties {
-        // Sessions end with their connection: said where the client asked for more.
-        session_expiry_s: asked_to_stay.filter(|&seconds| seconds > 0).map(|_| 0),
+        session_expiry_s: (asked_expiry_s(connect).unwrap_or(0) != expiry_s).then_some(expiry_s),
         assigned_client_id: assigned,
+        server_keep_alive_s: keep_alive_s.filter(|&told| told != connect.keep_alive),
         receive_maximum: Some(RECEIVE_MAXIMUM),
-        maximum_qos: Some(1),
-        retain_available: Some(0),
         maximum_packet_size: u32::try_from(packet_bytes_max).ok(),
-        subscription_ids_available: Some(0),
-        shared_available: Some(0),
+        topic_alias_maximum: Some(TOPIC_ALIASES_MAX),
+        response_information: response_information(identity).filter(|_| wants_response),
         ..Properties::default()
+    }
+}
+
+/// Below which topic a device may ask to be answered. Source: MQTT 5.0 §3.2.2.3.15.
+fn response_information(identity: &Identity) -> Option<Box<str>> {
+    match identity {
+        Identity::Device { id, .. } => Some(format!("{PREFIX}{id}/").into()),
+        Identity::Account { .. } | Identity::Anonymous { .. } => None,
     }
 }
