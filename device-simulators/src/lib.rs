@@ -1,7 +1,7 @@
 //! The county that does not exist: devices, signals, faults and scenarios, speaking only through sockets.
 //!
 //! Everything follows from one seed: the same seed gives the same registry and the same readings at the
-//! same instants, as history or live. The crate speaks MQTT as a client and Modbus/TCP as slaves with
+//! same instants, as history or live. The crate speaks MQTT as a client, HJ 212 as a data logger and Modbus/TCP as slaves with
 //! encoders of its own: it shares no codec with the server, so that no mistake cancels out. It never
 //! touches a file or the server's types beyond the nouns of `telemetry`.
 //!
@@ -12,6 +12,7 @@ pub mod county;
 mod device;
 pub mod fault;
 mod history;
+pub mod hj212;
 mod influent;
 mod modbus;
 mod mqtt;

@@ -1,9 +1,10 @@
 //! From one payload to readings: pure, and the same for the same bytes.
 //!
 //! [`topic`] says whose message it is; [`townwatch`], [`senml`] and [`mapped`] read the three forms of a
-//! JSON payload into [`Parsed`], [`lines`] reads line protocol; [`signals`] judges every value by the profile. Nothing here knows about
+//! JSON payload into [`Parsed`], [`lines`] reads line protocol and [`hj212`] what data loggers send; [`signals`] judges every value by the profile. Nothing here knows about
 //! earlier messages: that is [`crate::check`].
 
+pub(crate) mod hj212;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod mapped;

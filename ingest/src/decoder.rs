@@ -1,9 +1,12 @@
 //! From a stretch of the journal to a batch: whose message it is, what it says, and what became of it.
 
+mod logger;
+mod pieces;
 mod reading;
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 use telemetry::time::{Span, Timestamp};
 use telemetry::{
@@ -16,6 +19,7 @@ use crate::decode::signals::SignalTable;
 use crate::decode::topic::Topic;
 use crate::decode::{self, Context, Parsed, Reason};
 use crate::modbus::{decode_poll, frame};
+use pieces::Pieces;
 
 /// What the decoder may leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,10 @@ pub struct Decoder {
     /// Devices with something in their slot's part of the batch.
     touched: Vec<usize>,
     parsed: Parsed,
+    /// The county's, for times that are civil.
+    zone: TimeZone,
+    /// Of split packets.
+    pieces: Pieces,
 }
 
 struct DeviceSlot {
@@ -94,6 +102,11 @@ impl Decoder {
             account: None,
             heard: None,
         };
+        let name = &catalogue.registry().county.zone;
+        let zone = TimeZone::get(name).unwrap_or_else(|error| {
+            tracing::warn!(zone = %name, %error, "unknown time zone, times of data loggers are read as UTC");
+            TimeZone::UTC
+        });
         let devices = catalogue.devices().iter().map(slot).collect();
         Self {
             catalogue,
@@ -101,6 +114,8 @@ impl Decoder {
             devices,
             touched: Vec::new(),
             parsed: Parsed::default(),
+            zone,
+            pieces: Pieces::default(),
         }
     }
 
@@ -117,7 +132,7 @@ impl Decoder {
                 Origin::Mqtt | Origin::Server | Origin::Http | Origin::LineProtocol | Origin::External => {
                     self.publish(message, &mut batch.points)
                 }
-                Origin::Hj212 => Outcome::Dead(None, "HJ 212 is not read yet".into()),
+                Origin::Hj212 => self.logger(*lsn, message, &mut batch),
                 Origin::Modbus => self.poll(message, &mut batch.points),
             };
             if let Outcome::Dead(device, reason) = outcome {

@@ -15,6 +15,8 @@ mod testkit;
 pub mod account;
 pub mod consumer;
 pub mod decoder;
+pub mod external;
+pub mod hj212;
 pub mod modbus;
 pub mod pipeline;
 pub mod push;

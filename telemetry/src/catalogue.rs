@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::id::{DeviceId, SiteId};
 use crate::profile::{Profile, Signal};
-use crate::registry::{Attribute, Device, ModbusLine, Position, Registry, Site};
+use crate::registry::{Attribute, Device, ModbusLine, Position, Registry, Site, Transport};
 use crate::sample::SeriesId;
 
 /// Why a registry does not fit together.
@@ -96,6 +96,7 @@ impl Catalogue {
         let by_site = index_sites(&registry)?;
         let by_device = index_devices(&registry)?;
         check_units(&registry)?;
+        check_loggers(&registry)?;
         let mut devices = Vec::with_capacity(registry.devices.len());
         let mut by_series = FxHashMap::default();
         for device in &registry.devices {
@@ -352,6 +353,30 @@ fn check_units(registry: &Registry) -> Result<(), CatalogueError> {
             return Err(CatalogueError::Twice {
                 what: "modbus unit",
                 id: format!("{unit} at {}", line.place()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Two loggers of one number could not be told apart.
+fn check_loggers(registry: &Registry) -> Result<(), CatalogueError> {
+    let mut numbers = FxHashMap::default();
+    for device in &registry.devices {
+        let Transport::Hj212 { mn, .. } = &device.transport else {
+            continue;
+        };
+        if !(1..=24).contains(&mn.len()) || !mn.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(CatalogueError::Nonsense {
+                what: "device",
+                id: device.id.to_string(),
+                why: format!("mn {mn:?}; 1 to 24 letters and digits are allowed"),
+            });
+        }
+        if numbers.insert(mn.clone(), ()).is_some() {
+            return Err(CatalogueError::Twice {
+                what: "HJ 212 logger",
+                id: mn.to_string(),
             });
         }
     }

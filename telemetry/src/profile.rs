@@ -5,6 +5,7 @@
 
 mod builtin;
 mod check;
+mod hj212;
 mod modbus;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use crate::time::Span;
 
 pub use builtin::builtin;
 pub use check::ProfileError;
+pub use hj212::{Hj212Map, Hj212Point};
 pub use modbus::{
     Forbidden, ModbusMap, ModbusPoint, NoValues, RegisterKind, WordOrder, WriteSpec, WriteTarget,
 };
@@ -74,6 +76,9 @@ pub struct Profile {
     /// Where the values stand in a Modbus unit.
     #[serde(default)]
     pub modbus: ModbusMap,
+    /// Where the values stand in the packets of an HJ 212 data logger.
+    #[serde(default)]
+    pub hj212: Hj212Map,
     /// The rules that every device of the kind gets.
     #[serde(default, rename = "rule")]
     pub rules: Vec<RuleSpec>,

@@ -200,6 +200,13 @@ pub enum Transport {
     },
     /// It is polled in Modbus RTU frames over a serial line of this machine.
     Rtu(SerialUnit),
+    /// It is an HJ 212 data logger 数采仪 that connects over TCP.
+    Hj212 {
+        /// Its number, as it stands in every packet: 1 to 24 letters and digits, of one device only.
+        mn: Box<str>,
+        /// The password in its packets, in the clear as there. Without: any is taken.
+        password: Option<Box<str>>,
+    },
 }
 
 /// The result of one evaluation of standardised O&M of a sewage station.

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 use telemetry::profile::{MqttMapping, Profile, Signal, SignalKind};
 use telemetry::{Bad, Quality, Uncertain};
 
+use super::hj212::PointMap;
 use super::json::{Scalar, whole};
 use super::scale::Scale;
 use crate::modbus::map::RegisterMap;
@@ -15,6 +16,7 @@ pub(crate) struct SignalTable {
     by_name: FxHashMap<Box<str>, u16>,
     pub(crate) mapping: Mapping,
     pub(crate) modbus: RegisterMap,
+    pub(crate) hj212: PointMap,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl SignalTable {
             by_name: by_name.collect(),
             mapping: Mapping::new(&profile.mqtt, place),
             modbus: RegisterMap::new(profile),
+            hj212: PointMap::new(profile),
         }
     }
 

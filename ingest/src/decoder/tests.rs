@@ -642,3 +642,6 @@ proptest! {
         prop_assert!(batch.points.iter().all(|point| point.sample.value.is_finite()));
     }
 }
+
+mod lines;
+mod logger;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Profile, ProfileError};
 
 /// File name and text of every built-in profile.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     (
         "sewage-station.toml",
         include_str!("../../profiles/sewage-station.toml"),
@@ -14,6 +14,10 @@ const FILES: [(&str, &str); 13] = [
     (
         "sewage-station-small.toml",
         include_str!("../../profiles/sewage-station-small.toml"),
+    ),
+    (
+        "sewage-logger.toml",
+        include_str!("../../profiles/sewage-logger.toml"),
     ),
     ("lpg-tank.toml", include_str!("../../profiles/lpg-tank.toml")),
     (

@@ -53,6 +53,7 @@ fn nonsense(profile: &Profile) -> Option<String> {
     }
     (signals.iter().find_map(|signal| signal_nonsense(profile, signal)))
         .or_else(|| super::modbus::nonsense(profile))
+        .or_else(|| super::hj212::nonsense(profile))
         .or_else(|| profile.rules.iter().find_map(|rule| rule_nonsense(profile, rule)))
 }
 

@@ -164,7 +164,7 @@ impl Transport {
     #[must_use]
     pub fn modbus(&self) -> Option<(ModbusLine, u8)> {
         match self {
-            Self::Mqtt => None,
+            Self::Mqtt | Self::Hj212 { .. } => None,
             Self::Modbus { address, unit } => Some((ModbusLine::Tcp(*address), *unit)),
             Self::RtuOverTcp { address, unit } => Some((ModbusLine::RtuOverTcp(*address), *unit)),
             Self::Rtu(serial) => {
@@ -187,6 +187,7 @@ impl Transport {
             Self::Modbus { .. } => "modbus",
             Self::RtuOverTcp { .. } => "rtu_over_tcp",
             Self::Rtu(_) => "rtu",
+            Self::Hj212 { .. } => "hj212",
         }
     }
 }
