@@ -31,6 +31,11 @@ pub(crate) struct Config {
     /// Polling over Modbus.
     #[serde(default)]
     pub modbus: Modbus,
+    /// HJ 212 data loggers.
+    #[serde(default)]
+    pub hj212: Hj212,
+    /// An external broker beside the gate, or instead of it.
+    pub external: Option<External>,
     /// Pages and API.
     #[serde(default)]
     pub web: Web,
@@ -131,6 +136,107 @@ impl Default for Modbus {
             timeout: Span::from_secs(1),
         }
     }
+}
+
+/// `[hj212]`: data loggers 数采仪 that connect over TCP; their numbers and passwords stand in the registry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Hj212 {
+    /// Where loggers connect. Without: nowhere. The protocol has no encryption: beyond loopback use a VPN.
+    pub listen: Option<SocketAddr>,
+    /// Most connections at a time. Default 1,024.
+    pub connections_max: usize,
+    /// Most connections of one address. Default 64.
+    pub connections_per_address_max: usize,
+    /// A connection that brings nothing for so long is closed. Default `"15min"`.
+    pub idle_timeout: Span,
+}
+
+impl Default for Hj212 {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            connections_max: 1024,
+            connections_per_address_max: 64,
+            idle_timeout: Span::from_secs(15 * 60),
+        }
+    }
+}
+
+/// `[external]`: an MQTT 5 broker, or a cluster of them, that devices publish to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct External {
+    /// Each node as `"host:port"`, at least one. A worker goes on to the next when one fails.
+    pub nodes: Spanned<Vec<String>>,
+    /// Beginning of the client ids; a hyphen and the worker's number follow. Default `"townwatch"`.
+    #[serde(default = "townwatch")]
+    pub client_id: String,
+    /// User name. Default none.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Spanned<String>>,
+    /// PEM file with the authority of the broker's certificate. Without: no TLS.
+    pub ca: Option<Spanned<PathBuf>>,
+    /// PEM file with the certificate to show; with `key`.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// PEM file with its key.
+    pub key: Option<Spanned<PathBuf>>,
+    /// Filters. Default `["tw/v1/+/telemetry", "tw/v1/+/state"]`.
+    #[serde(default = "every_device")]
+    pub filters: Vec<String>,
+    /// Whether the workers share one subscription. Default true; false for brokers without shared subscriptions.
+    #[serde(default = "yes")]
+    pub shared: bool,
+    /// Name of the group that shares. Default `"townwatch"`.
+    #[serde(default = "townwatch")]
+    pub group: String,
+    /// Clients side by side, 1 to 64. Default 2.
+    #[serde(default = "two")]
+    pub workers: Spanned<u16>,
+    /// How long the broker keeps messages for a worker that is not there. Default `"1d"`.
+    #[serde(default = "one_day")]
+    pub session_expiry: Span,
+    /// Unacknowledged messages of one worker, 1 to 65,535. Default 1,000.
+    #[serde(default = "thousand")]
+    pub receive_max: u16,
+}
+
+impl External {
+    /// Makes its relative paths start at the configuration's folder.
+    fn resolve(&mut self, config: &Path) {
+        for path in [&mut self.ca, &mut self.certificate, &mut self.key]
+            .into_iter()
+            .flatten()
+        {
+            let resolved = beside(config, path.get_ref());
+            *path.get_mut() = resolved;
+        }
+    }
+}
+
+fn townwatch() -> String {
+    "townwatch".to_owned()
+}
+
+fn every_device() -> Vec<String> {
+    vec!["tw/v1/+/telemetry".to_owned(), "tw/v1/+/state".to_owned()]
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn two() -> Spanned<u16> {
+    unspanned(2)
+}
+
+fn one_day() -> Span {
+    Span::from_secs(86_400)
+}
+
+fn thousand() -> u16 {
+    1000
 }
 
 /// `[web]`
@@ -247,11 +353,24 @@ impl Config {
                 listen: unspanned(web),
                 ..Web::default()
             },
+            hj212: Hj212::default(),
+            external: None,
             push: Push::default(),
             alarms: AlarmSettings::default(),
             figures: Figures::default(),
         }
     }
+}
+
+/// Host and port of a node, `"host:port"` or `"[v6]:port"`.
+pub(crate) fn node_of(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
 /// `path` as seen from the folder of the configuration file.

@@ -9,6 +9,7 @@ mod consumers;
 mod county_clock;
 mod data_folder;
 mod demo;
+mod doors;
 mod exit;
 mod hazard;
 mod intake;

@@ -1,7 +1,7 @@
 //! `townwatch serve`, and the server half of `demo`: every part, started in order and stopped in order.
 //!
-//! Start: data folder, sockets of the web, files, alarms, pipeline, gate, poller, pages. Stop: the sources
-//! first (poller, gate), then what is under way drains through the pipeline, then the files are closed.
+//! Start: data folder, sockets of the web, files, alarms, pipeline, the other doors,
+//! gate, poller, pages. Stop: the sources first (poller, doors, gate), then what is under way drains through the pipeline, then the files are closed.
 //! Whatever fails before the end of the start leaves nothing behind: each part stops when it is dropped.
 
 mod metrics;
@@ -35,6 +35,7 @@ use crate::arguments::Serve;
 use crate::config::{self, AnonymousMay, Config};
 use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
 use crate::data_folder::DataFolder;
+use crate::doors::Doors;
 use crate::exit::Failure;
 use crate::intake::{self, JournalIntake};
 use crate::keeper::{KeptKeeper, MQTT_FILE};
@@ -192,12 +193,16 @@ impl Server {
         );
         println!("  pages  http://{}/", self.web);
         println!("  MQTT   {}", self.mqtt);
+        for (name, what) in self.sources.doors.announced() {
+            println!("  {name:6} {what}");
+        }
         println!("  stop with Ctrl-C");
     }
 
     /// Stops in order: sources, what is under way, files.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.poller.stop().await;
+        self.sources.doors.stop().await;
         self.sources.gate.stop().await;
         let sources = Arc::clone(&self.sources);
         let drained = tokio::task::spawn_blocking(move || sources.pipeline.stop()).await;
@@ -272,10 +277,12 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
     let kept = open_kept(data, clock)?;
     let authenticator = authenticator(config, catalogue);
+    let doors = Doors::start(config, catalogue, &journal, clock).await?;
     let gatekeeper = Arc::clone(&authenticator);
     let gate = start_gate(config, gatekeeper, &journal, &kept, clock, mqtt_option).await?;
     Ok(Arc::new(Sources {
         gate,
+        doors,
         authenticator,
         journal,
         kept,

@@ -11,7 +11,7 @@ use telemetry::registry::Registry;
 use telemetry::time::Span;
 use telemetry::{Catalogue, SeriesId};
 
-use super::{AnonymousMay, Config, Token, beside};
+use super::{AnonymousMay, Config, External, Token, beside, node_of};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,7 +60,10 @@ pub(crate) struct Checked {
 pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
     let text = read_text(file).map_err(|finding| vec![finding])?;
     let here = Source { file, text: &text };
-    let config: Config = toml::from_str(&text).map_err(|error| vec![here.syntax(&error)])?;
+    let mut config: Config = toml::from_str(&text).map_err(|error| vec![here.syntax(&error)])?;
+    if let Some(external) = &mut config.external {
+        external.resolve(file);
+    }
     let mut findings = contradictions(&config, &here);
     let profiles = read_profiles(&config, &here, &mut findings);
     let registry = read_registry(&config, &here, &mut findings);
@@ -186,6 +189,9 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
             .iter()
             .filter_map(|token| token_nonsense(token, here)),
     );
+    if let Some(external) = &config.external {
+        external_nonsense(external, here, &mut findings);
+    }
     if let Err(error) = config.alarms.check() {
         findings.push(whole(
             here.file,
@@ -194,6 +200,48 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+fn external_nonsense(external: &External, here: &Source<'_>, findings: &mut Vec<Finding>) {
+    let nodes = &external.nodes;
+    let wrong = nodes.get_ref().iter().find(|node| node_of(node).is_none());
+    if nodes.get_ref().is_empty() || wrong.is_some() {
+        let what = match wrong {
+            Some(node) => format!("external.nodes: {node:?} is not host:port"),
+            None => "external.nodes is empty".to_owned(),
+        };
+        findings.push(here.at(nodes.span(), what, "[\"broker.example:8883\"]"));
+    }
+    let workers = &external.workers;
+    if !(1..=64).contains(workers.get_ref()) {
+        let what = format!("external.workers = {}", workers.get_ref());
+        findings.push(here.at(workers.span(), what, "1 to 64"));
+    } else if !external.shared && *workers.get_ref() > 1 {
+        let what =
+            "external.workers: without shared subscriptions each worker would get every message".to_owned();
+        findings.push(here.at(workers.span(), what, "workers = 1, or shared = true"));
+    }
+    if let (Some(password), None) = (&external.password, &external.user) {
+        let what = "external.password without external.user".to_owned();
+        findings.push(here.at(password.span(), what, "add the user"));
+    }
+    let half = match (&external.certificate, &external.key, &external.ca) {
+        (Some(path), None, _) | (None, Some(path), _) => Some((path, "certificate and key go together")),
+        (Some(path), Some(_), None) => Some((path, "a client certificate needs external.ca as well")),
+        _ => None,
+    };
+    if let Some((path, what)) = half {
+        findings.push(here.at(path.span(), format!("external: {what}"), "add the missing one"));
+    }
+    for path in [&external.ca, &external.certificate, &external.key]
+        .into_iter()
+        .flatten()
+    {
+        if let Err(error) = std::fs::read(path.get_ref()) {
+            let what = format!("{} cannot be read: {error}", path.get_ref().display());
+            findings.push(here.at(path.span(), what, "mend the path, or take the line out"));
+        }
+    }
 }
 
 fn token_nonsense(token: &Token, here: &Source<'_>) -> Option<Finding> {
@@ -334,7 +382,7 @@ mod tests {
         let all: String = TEMPLATE
             .lines()
             .map(|line| match line.strip_prefix("# ") {
-                Some(key) if key.starts_with("[[") || key.contains(" = ") => format!("{key}\n"),
+                Some(key) if key.starts_with('[') || key.contains(" = ") => format!("{key}\n"),
                 _ => format!("{line}\n"),
             })
             .collect();
@@ -342,7 +390,32 @@ mod tests {
         let config: Config = toml::from_str(&all).unwrap();
         assert_eq!(config.web.tokens.len(), 1);
         assert_eq!(config.alarms.webhooks.len(), 1);
+        assert!(config.external.is_some() && config.hj212.listen.is_some());
         assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
+    }
+
+    #[test]
+    fn an_external_broker_that_cannot_be_is_found() {
+        let with = |lines: &str| {
+            let section = format!("[external]\n{lines}\n\n[web]");
+            check(move |text| text.replacen("[web]", &section, 1))
+        };
+        assert!(with("nodes = [\"a:1883\", \"[::1]:1883\"]").is_ok());
+        for (lines, word) in [
+            ("nodes = []", "empty"),
+            ("nodes = [\"a\"]", "host:port"),
+            ("nodes = [\"a:0\"]", "host:port"),
+            ("nodes = [\"a:1\"]\nworkers = 65", "workers = 65"),
+            ("nodes = [\"a:1\"]\nshared = false", "every message"),
+            ("nodes = [\"a:1\"]\npassword = \"x\"", "without external.user"),
+            ("nodes = [\"a:1\"]\nca = \"nowhere.pem\"", "cannot be read"),
+            ("nodes = [\"a:1\"]\nkey = \"county.json\"", "go together"),
+        ] {
+            let findings = with(lines).unwrap_err();
+            assert_eq!(findings.len(), 1, "{findings:#?}");
+            assert!(findings[0].what.contains(word), "{findings:#?}");
+            assert!(findings[0].line.is_some());
+        }
     }
 
     #[test]

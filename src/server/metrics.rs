@@ -13,10 +13,13 @@ use store::kept::Kept;
 use store::series::SeriesStore;
 
 use crate::consumers::StoreCounters;
+use crate::doors::Doors;
 
 /// The parts that are running.
 pub(super) struct Sources {
     pub gate: Gate,
+    /// The doors beside the gate.
+    pub doors: Doors,
     /// Whom the gate asks who somebody is.
     pub authenticator: Arc<dyn Authenticator>,
     pub journal: Journal,
@@ -37,6 +40,22 @@ impl Sources {
         self.store_lines(&mut page);
         for (name, value) in self.gate.counters().iter() {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
+        }
+        for (name, value) in self.doors.counters() {
+            let kind = if name.ends_with("_total") {
+                "counter"
+            } else {
+                "gauge"
+            };
+            page.line(&name, kind, "see docs/sources.md", value as f64);
+        }
+        for (worker, value) in self.doors.by_worker().into_iter().enumerate() {
+            if worker == 0 {
+                let help = "messages acknowledged by each worker";
+                page.head("external_worker_acknowledged_total", "counter", help);
+            }
+            let name = format!("external_worker_acknowledged_total{{worker=\"{worker}\"}}");
+            page.value(&name, value as f64);
         }
         page.head(
             "consumer_behind_messages",
@@ -174,6 +193,9 @@ impl Sources {
         }
         if let Some(why) = self.kept.stopped() {
             return Some(format!("sessions of MQTT clients are no longer kept: {why}"));
+        }
+        if let Some(why) = self.doors.why_not_ready() {
+            return Some(why);
         }
         if let Some(error) = self.pipeline.error() {
             return Some(error.to_string());

@@ -44,3 +44,11 @@ pub(crate) fn modbus_device(id: &str, profile: &str, address: std::net::SocketAd
 pub(crate) fn one_station() -> String {
     format!("{HEAD}{}", mqtt_device("station-1", "sewage-station-small"))
 }
+
+/// A data logger of that number and password.
+pub(crate) fn logger(id: &str, profile: &str, mn: &str, password: &str) -> String {
+    format!(
+        "\n[[device]]\nid = \"{id}\"\nsite = \"site-1\"\nprofile = \"{profile}\"\n\
+         transport = {{ hj212 = {{ mn = \"{mn}\", password = \"{password}\" }} }}\n"
+    )
+}

@@ -47,13 +47,26 @@ pub(crate) fn post(address: SocketAddr, path: &str, body: &serde_json::Value) ->
     )
 }
 
+/// `POST path` with these further header lines (each with its line end) and this body.
+pub(crate) fn send(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<Answer, String> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    exchange(address, &[head.as_bytes(), body].concat())
+}
+
 fn request(address: SocketAddr, text: &str) -> Result<Answer, String> {
+    exchange(address, text.as_bytes())
+}
+
+fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Answer, String> {
     let mut stream =
         TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(|e| e.to_string())?;
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
         .map_err(|e| e.to_string())?;
-    stream.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+    stream.write_all(sent).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     let text = String::from_utf8_lossy(&bytes);

@@ -118,6 +118,19 @@ impl Server {
         })
     }
 
+    /// Where a door listens, as said in the line that begins with `name`.
+    pub(crate) fn door(&self, name: &str) -> SocketAddr {
+        while let Some(line) = self.line(wait::SOON) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let [first, address] = words.as_slice()
+                && *first == name
+            {
+                return address.parse().unwrap();
+            }
+        }
+        panic!("townwatch did not say where {name} is");
+    }
+
     /// The next line on standard output.
     pub(crate) fn line(&self, within: Duration) -> Option<String> {
         self.lines.recv_timeout(within).ok()

@@ -1,0 +1,170 @@
+//! Readings that are pushed over HTTP: by hand, as curl would, and by a real Telegraf where there is one.
+
+use crate::support::program::{Server, Setup};
+use crate::support::{ask, county, http, wait};
+
+/// `station-1:secret` in base 64, by coreutils' `base64`.
+const BASIC: &str = "Authorization: Basic c3RhdGlvbi0xOnNlY3JldA==\r\n";
+const JSON: &str = "Content-Type: application/json\r\n";
+
+fn behind_a_gateway() -> String {
+    let behind = county::mqtt_device("station-2", "sewage-station-small");
+    let behind = behind.replace("profile =", "gateway = \"station-1\"\nprofile =");
+    format!("{}{behind}", county::one_station())
+}
+
+fn points(server: &Server, device: &str) -> Vec<(i64, f64, String)> {
+    ask::points(
+        server.web,
+        device,
+        "level",
+        ask::now() - 3_600_000,
+        ask::now() + 60_000,
+    )
+}
+
+#[test]
+fn what_was_answered_with_204_is_there_after_a_kill() {
+    // Given a station that pushes, and is killed off right after each answer,
+    let setup = Setup::new(&behind_a_gateway(), "");
+    let base = ask::now() - 60_000;
+    for round in 0..3 {
+        let server = setup.start();
+        let ts = base + round;
+        let body = format!(r#"{{"ts":{ts},"values":{{"level":1.5}}}}"#);
+        let answer = http::send(
+            server.web,
+            "/api/v1/telemetry",
+            &format!("{BASIC}{JSON}"),
+            body.as_bytes(),
+        );
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, &*answer.body), (204, ""), "{answer:?}");
+        let line = format!("sewage,device=station-2 level=2.5 {ts}");
+        let address = "/api/v2/write?precision=ms&bucket=any&org=any";
+        let token = "Authorization: Token station-1:secret\r\n";
+        let answer = http::send(server.web, address, token, line.as_bytes()).unwrap();
+        assert_eq!(answer.status, 204, "{answer:?}");
+        server.kill();
+    }
+    // then after the last start all of it stands in the series, of the device that it is about.
+    let server = setup.start();
+    for (device, value) in [("station-1", 1.5), ("station-2", 2.5)] {
+        let have = wait::until("all readings are there", wait::SOON, || {
+            let have = points(&server, device);
+            if have.len() == 3 {
+                Ok(have)
+            } else {
+                Err(format!("{have:?}"))
+            }
+        });
+        let want: Vec<(i64, f64, String)> = (0..3)
+            .map(|round| (base + round, value, "good".to_owned()))
+            .collect();
+        assert_eq!(have, want);
+    }
+    // The page of dead letters is empty, and the accounts add up.
+    assert_eq!(
+        http::json(server.web, "/api/v1/dead-letters")
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    assert_eq!(ask::ledger(server.web, "station-2")["adds_up"], true);
+}
+
+#[test]
+fn strangers_the_wrong_and_the_unreadable_are_told_so() {
+    let registry = format!(
+        "{}{}",
+        behind_a_gateway(),
+        county::mqtt_device("station-3", "sewage-station-small")
+    );
+    let setup = Setup::new(&registry, "");
+    let server = setup.start();
+    let reading = br#"{"values":{"level":1}}"#;
+    for (address, headers, body, status) in [
+        ("/api/v1/telemetry", JSON.to_owned(), &reading[..], 401),
+        (
+            "/api/v1/telemetry",
+            format!("Authorization: Bearer station-1:guess\r\n{JSON}"),
+            reading,
+            401,
+        ),
+        (
+            "/api/v1/telemetry",
+            format!("Authorization: Bearer secret\r\n{JSON}"),
+            reading,
+            401,
+        ),
+        (
+            "/api/v1/telemetry/station-3",
+            format!("{BASIC}{JSON}"),
+            reading,
+            403,
+        ),
+        ("/api/v1/telemetry/nobody", format!("{BASIC}{JSON}"), reading, 403),
+        (
+            "/api/v1/telemetry",
+            format!("{BASIC}{JSON}"),
+            b"{\"values\":",
+            400,
+        ),
+        ("/api/v2/write", BASIC.to_owned(), b"sewage level", 400),
+        (
+            "/api/v2/write",
+            BASIC.to_owned(),
+            b"sewage,device=station-3 level=1",
+            403,
+        ),
+        (
+            "/api/v2/write",
+            "Authorization: Token x\r\n".to_owned(),
+            b"sewage level=1",
+            401,
+        ),
+    ] {
+        let answer = http::send(server.web, address, &headers, body).unwrap();
+        assert_eq!(answer.status, status, "{address} {headers} {answer:?}");
+    }
+    assert_eq!(ask::ledger(server.web, "station-1")["received"], 0);
+    // SenML, as over MQTT; and a good line beside a bad one is taken.
+    let senml = br#"[{"n":"level","v":3.25}]"#;
+    let kind = "Content-Type: application/senml+json\r\n";
+    let answer = http::send(server.web, "/api/v1/telemetry", &format!("{BASIC}{kind}"), senml).unwrap();
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert!((ask::latest_value(server.web, "station-1", "level") - 3.25).abs() < 1e-9);
+    let lines = b"sewage,device=station-2 level=1\nnonsense\n";
+    let answer = http::send(server.web, "/api/v2/write", BASIC, lines).unwrap();
+    assert_eq!(
+        (answer.status, &answer.json()["line"]),
+        (400, &2.into()),
+        "{answer:?}"
+    );
+    assert!((ask::latest_value(server.web, "station-2", "level") - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn what_is_json_but_of_no_known_form_is_taken_and_kept_as_a_dead_letter() {
+    let setup = Setup::new(&county::one_station(), "");
+    let server = setup.start();
+    let answer = http::send(
+        server.web,
+        "/api/v1/telemetry",
+        &format!("{BASIC}{JSON}"),
+        b"{\"lvl\":1}",
+    )
+    .unwrap();
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let letters = wait::until("a dead letter is there", wait::SOON, || {
+        let letters = http::json(server.web, "/api/v1/dead-letters");
+        if letters[0].is_object() {
+            Ok(letters)
+        } else {
+            Err(letters.to_string())
+        }
+    });
+    assert_eq!(letters[0]["origin"], "http");
+    assert_eq!(letters[0]["payload"], "{\"lvl\":1}");
+}
