@@ -23,4 +23,8 @@ mod listeners;
 mod live;
 mod mosquitto;
 mod qos2;
+mod retained;
 mod sessions;
+mod shared;
+mod version5;
+mod wills;
