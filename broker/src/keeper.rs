@@ -94,6 +94,10 @@ pub trait Keeper: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`KeeperError`]; the gate then does not start.
+    #[expect(
+        clippy::type_complexity,
+        reason = "a name for it would say less than room, key and value do"
+    )]
     fn load(&self, each: &mut dyn FnMut(Room, &[u8], &[u8])) -> Result<(), KeeperError>;
 
     /// Makes `changes` durable, in order, all or none. Resolves when they outlive `kill -9` and a loss of
@@ -125,8 +129,10 @@ pub enum KeeperError {
 /// of its [`std::sync::Arc`] that is given to a second gate plays a restart.
 #[derive(Debug, Default)]
 pub struct MemoryKeeper {
-    kept: Mutex<BTreeMap<(Room, Box<[u8]>), Bytes>>,
+    kept: Mutex<Shelf>,
 }
+
+type Shelf = BTreeMap<(Room, Box<[u8]>), Bytes>;
 
 impl MemoryKeeper {
     /// How many keys a room holds.

@@ -288,7 +288,7 @@ pub(crate) fn put_will(number: u64, left: &LeftWill, due: Option<Timestamp>) -> 
 
 pub(crate) fn will(key: &[u8], value: &[u8]) -> Result<(LeftWill, Option<Timestamp>), Damaged> {
     let mut reader = open(key, value)?;
-    let sender = DeviceId::new(&*reader.text()?).map_err(|_| Damaged("sender is not a device"))?;
+    let sender = DeviceId::new(&reader.text()?).map_err(|_| Damaged("sender is not a device"))?;
     let due = time(&mut reader)?;
     let flags = reader.u8()?;
     let will = Will {

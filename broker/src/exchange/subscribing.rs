@@ -75,14 +75,14 @@ impl Exchange {
 
     /// Decides on which way `new` filters are served, and takes all into the tree when one needs it.
     fn way(&self, session: &Arc<Session>, state: &mut State, new: Vec<Box<str>>) -> Way {
-        let by_router = |path: &Box<str>| {
+        let by_router = |path: &str| {
             (state.subscriptions.get(path)).is_some_and(|subscription| subscription.by_router(path))
         };
-        if state.by_router && new.iter().all(by_router) {
+        if state.by_router && new.iter().all(|path| by_router(path)) {
             return Way::Router(new);
         }
         if state.by_router {
-            self.into_tree(session, state);
+            self.move_to_tree(session, state);
         } else {
             self.change_tree(|tree| {
                 for path in &new {
@@ -93,7 +93,7 @@ impl Exchange {
         Way::Tree
     }
 
-    fn into_tree(&self, session: &Arc<Session>, state: &mut State) {
+    fn move_to_tree(&self, session: &Arc<Session>, state: &mut State) {
         state.by_router = false;
         self.change_tree(|tree| {
             for path in state.subscriptions.keys() {
@@ -106,7 +106,7 @@ impl Exchange {
     pub(crate) fn leave_router(&self, session: &Arc<Session>) {
         let mut state = session.state();
         if state.by_router {
-            self.into_tree(session, &mut state);
+            self.move_to_tree(session, &mut state);
         }
     }
 
