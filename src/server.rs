@@ -15,7 +15,7 @@ use std::sync::Arc;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Anonymous, Authenticator, Gate, GateConfig, GateError, RegistryAuthenticator};
+use broker::{Admission, Anonymous, Authenticator, Gate, GateConfig, GateError, RegistryAuthenticator};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
@@ -405,7 +405,11 @@ async fn start_gate(
 ) -> Result<Gate, Failure> {
     let settings = GateConfig {
         connect_timeout: config.mqtt.connect_timeout.duration(),
-        connections_max: config.mqtt.connections_max,
+        admission: Admission {
+            connections_max: config.mqtt.connections_max,
+            kept_for_life_safety: config.mqtt.connections_max / 50,
+            ..Admission::default()
+        },
         ..GateConfig::new(config.mqtt.listen)
     };
     Gate::start(

@@ -145,6 +145,7 @@ pub enum Refusal {
     ClientIdNotValid,
     /// Could not be decided now: 0x88, in 3.1.1 code 3.
     Unavailable,
-    /// Too many wrong passwords from there a moment ago: 0x9F, in 3.1.1 code 3.
+    /// Too many wrong passwords from there a moment ago, or too many that wait to be verified: 0x9F, in 3.1.1
+    /// code 3.
     TooFast,
 }

@@ -20,12 +20,50 @@ pub struct GateConfig {
     pub connect_timeout: Duration,
     /// How long [`crate::Gate::stop`] waits for messages under way. Default 5 s, range 0 s to 60 s.
     pub stop_timeout: Duration,
-    /// Connections at a time. Default [`limits::CONNECTIONS_MAX`], range 1 to 1,000,000.
-    pub connections_max: usize,
+    /// How many may come, and how fast.
+    pub admission: Admission,
     /// What one device may send.
     pub device: Allowance,
     /// What one gateway may send: a device that speaks for others, and whoever is not a device.
     pub gateway: Allowance,
+}
+
+/// How many may come, in all and from one address, and how fast. An address is an IPv4 address, or the first
+/// 64 bits of an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// Clients at a time. Default [`limits::CONNECTIONS_MAX`], range 1 to 1,000,000. More: 0x97 (3.1.1: code 3).
+    pub connections_max: usize,
+    /// How many of them are kept for life-safety devices. Default 1,000; at most a tenth of `connections_max` is
+    /// sensible.
+    pub kept_for_life_safety: usize,
+    /// Clients from one address at a time. Default 50,000: many devices of a carrier share one. More: 0x97, but for
+    /// life-safety devices.
+    pub connections_per_address_max: usize,
+    /// Sockets at a time that have not yet been let in. Default 10,000. More: closed without a word.
+    pub strangers_max: usize,
+    /// The same from one address. Default 5,000.
+    pub strangers_per_address_max: usize,
+    /// Sockets taken each second; 0 is no limit. Default 5,000. What [`limits::BURST`] brings may come at once. More:
+    /// wait in the operating system's queue.
+    pub accepts_per_s: u32,
+    /// CONNECTs from one address each second; 0 is no limit. Default 2,000, bursts as above. More: 0x9F (3.1.1:
+    /// code 3) before the password is looked at, but for life-safety devices.
+    pub connects_per_s_per_address: u32,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            connections_max: limits::CONNECTIONS_MAX,
+            kept_for_life_safety: 1000,
+            connections_per_address_max: limits::CONNECTIONS_MAX,
+            strangers_max: 10_000,
+            strangers_per_address_max: 5_000,
+            accepts_per_s: 5_000,
+            connects_per_s_per_address: 2_000,
+        }
+    }
 }
 
 /// What one client may send.
@@ -67,7 +105,7 @@ impl GateConfig {
             certificate_look_every: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(5),
-            connections_max: limits::CONNECTIONS_MAX,
+            admission: Admission::default(),
             device: Allowance::DEVICE,
             gateway: Allowance::GATEWAY,
         }

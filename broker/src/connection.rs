@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codec::reason;
 use crate::counters::Tally;
 use crate::door::pace::{Pace, Paces};
+use crate::door::rooms::{Place, Stranger};
 use crate::exchange::Exchange;
 use crate::fanout::{FanOut, Subscriber};
 use crate::limits::{WRITE_BYTES_MAX, WRITE_STALL_TIMEOUT};
@@ -62,8 +63,10 @@ where
 {
     let mut io = Io::new(stream);
     let Some(admitted) = handshake::admit(&shared, &mut io, &arrival).await else {
+        drop(arrival);
         return io.farewell().await;
     };
+    drop(arrival);
     let tally = Arc::clone(&shared.tally);
     tally.connects.one();
     tally.connections.one();
@@ -72,12 +75,14 @@ where
 }
 
 /// What is known of a client before its first packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Arrival {
     /// Where it comes from.
     pub(crate) peer: SocketAddr,
     /// See [`crate::Login::certificate`].
     pub(crate) certificate: Option<Box<str>>,
+    /// Its room among the strangers.
+    pub(crate) stranger: Stranger,
     /// Until when its CONNECT has to be there.
     pub(crate) connect_by: Instant,
 }
@@ -88,6 +93,7 @@ pub(crate) struct Admitted {
     pub(crate) session: Arc<Session>,
     pub(crate) identity: Identity,
     pub(crate) seat: Seat,
+    pub(crate) place: Place,
     pub(crate) allowance: Allowance,
     pub(crate) pace: Pace,
     pub(crate) name: Box<str>,
@@ -106,6 +112,7 @@ struct Client<S> {
     /// Says when the identity has to be reviewed.
     changes: watch::Receiver<u64>,
     seat: Seat,
+    place: Place,
     allowance: Allowance,
     pace: Pace,
     name: Box<str>,
@@ -147,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             identity: admitted.identity,
             changes,
             seat: admitted.seat,
+            place: admitted.place,
             allowance: admitted.allowance,
             pace: admitted.pace,
             name: admitted.name,

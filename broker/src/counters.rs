@@ -64,8 +64,12 @@ counters! {
     connects,
     /// Accepting a socket failed, e.g. for want of file descriptors.
     accept_errors,
-    /// Refused: all connections are taken.
+    /// Refused: all places are taken, or all of its address.
     refused_full,
+    /// Closed without a word: too many had not yet been let in.
+    refused_strangers,
+    /// Closed without a word: the operating system had no descriptor for it.
+    refused_descriptors,
     /// Refused: unknown user or wrong password.
     refused_credentials,
     /// Refused: too many wrong passwords for that user from that address a moment ago.

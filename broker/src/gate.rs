@@ -11,9 +11,10 @@ use tokio_util::task::TaskTracker;
 use crate::connection::Shared;
 use crate::counters::Tally;
 use crate::door::pace::Paces;
+use crate::door::rooms::Rooms;
 use crate::exchange::Exchange;
 use crate::fanout::FanOut;
-use crate::listener::{Listener, Listening, Opened, Rooms};
+use crate::listener::{Listener, Listening, Opened};
 use crate::sessions::Sessions;
 use crate::sweep;
 use crate::transport::certificate::CertificateStatus;
@@ -101,7 +102,7 @@ impl Gate {
             stopping: stopping.clone(),
         });
         tasks.spawn(sweep::run(Arc::clone(&shared)));
-        let rooms = Arc::new(Rooms::new(shared.config.connections_max));
+        let rooms = Rooms::new(shared.config.admission);
         let (listeners, reload) = open(bound, &shared, &rooms, &tasks);
         let drop = stopping.clone().drop_guard();
         Ok(Self {

@@ -44,7 +44,8 @@ pub use auth::registry::{Anonymous, RegistryAuthenticator};
 pub use auth::rules::{Rule, RuleError, Rules, Who, check_hash, check_publish, check_subscribe};
 pub use auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
 pub use config::{
-    Allowance, CertificateName, ClientCertificates, GateConfig, ListenerConfig, Origins, TlsConfig, Trust,
+    Admission, Allowance, CertificateName, ClientCertificates, GateConfig, ListenerConfig, Origins,
+    TlsConfig, Trust,
 };
 pub use counters::Counters;
 pub use gate::{Gate, GateError};

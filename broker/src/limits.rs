@@ -14,10 +14,13 @@ pub const USER_PROPERTIES_MAX: usize = 16;
 /// Largest CONNECT packet, in bytes. Larger: 0x95 in MQTT 5 terms, and closed unanswered, since
 /// its version has not been read. Source: `faults-security.md` §2.2.
 pub const CONNECT_BYTES_MAX: usize = 4096;
-/// Connections at a time. More: told 0x97 (3.1.1: code 3) and closed.
+/// Connections at a time, unless the configuration says otherwise. More: see [`crate::Admission`].
 pub const CONNECTIONS_MAX: usize = 50_000;
-/// Connections beyond the maximum that are told so at a time. More: closed without a word.
-pub const REFUSALS_MAX: usize = 64;
+/// Addresses that are remembered though nobody is connected from there. Twice as many: those that owe nothing
+/// are forgotten, and if that leaves more than this, all of them.
+pub const ADDRESSES_MAX: usize = 10_000;
+/// Clients that wait for their password to be verified, in each of the two lanes. More: 0x9F (3.1.1: code 3).
+pub const LANE_MAX: usize = 10_000;
 /// Logins that are being checked may take this long in all. Longer: 0x88 (3.1.1: code 3).
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Passwords that are verified at a time, each with up to 64 MiB and a core. More: wait their turn.

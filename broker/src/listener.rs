@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::config::{ClientCertificates, ListenerConfig};
-use crate::connection::io::Io;
-use crate::connection::{self, Arrival, Shared, handshake};
+use crate::connection::{self, Arrival, Shared};
+use crate::door::rooms::Rooms;
+use crate::door::spare::Spare;
 use crate::gate::GateError;
-use crate::limits::REFUSALS_MAX;
 use crate::transport::certificate::CertificateStatus;
 use crate::transport::tls::TlsSite;
 use crate::transport::{self, Kind, Layers, OpenError, Stream};
@@ -106,10 +105,11 @@ impl Listener {
 
     /// Takes sockets until the gate stops.
     pub(crate) async fn run(self, shared: Arc<Shared>, rooms: Arc<Rooms>, tasks: TaskTracker) {
+        let mut spare = Spare::new();
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
+                accepted = self.accept(&rooms) => accepted,
                 () = shared.stopping.cancelled() => return,
             };
             match accepted {
@@ -124,63 +124,50 @@ impl Listener {
                         failing = true;
                         tracing::error!(%error, "cannot take connections; trying on");
                     }
+                    let refused = spare.refuse(&self.socket).await;
+                    shared.tally.refused_descriptors.add(refused);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Starts a task for one socket, or for telling it that there is no room, or closes it.
+    /// The next socket, no sooner than the rate for all allows.
+    async fn accept(&self, rooms: &Rooms) -> std::io::Result<(TcpStream, SocketAddr)> {
+        while let Some(at) = rooms.accept_at(Instant::now()) {
+            tokio::time::sleep_until(at).await;
+        }
+        self.socket.accept().await
+    }
+
+    /// Starts a task for one socket, or closes it.
     fn take(
         &self,
         shared: &Arc<Shared>,
         tasks: &TaskTracker,
-        rooms: &Rooms,
+        rooms: &Arc<Rooms>,
         socket: TcpStream,
         peer: SocketAddr,
     ) {
+        let now = Instant::now();
+        let Ok(stranger) = rooms.stranger(peer.ip(), now) else {
+            return shared.tally.refused_strangers.one();
+        };
         if let Err(error) = socket.set_nodelay(true) {
             return tracing::debug!(%peer, %error, "socket was gone before it was served");
         }
         let arrival = Arrival {
             peer,
             certificate: None,
-            connect_by: Instant::now() + shared.config.connect_timeout,
+            stranger,
+            connect_by: now + shared.config.connect_timeout,
         };
         let (shared, layers) = (Arc::clone(shared), Arc::clone(&self.layers));
-        if let Ok(place) = Arc::clone(&rooms.places).try_acquire_owned() {
-            tasks.spawn(async move {
-                if let Some((stream, arrival)) = shake_hands(&shared, &layers, socket, arrival).await {
-                    connection::serve(shared, stream, arrival).await;
-                }
-                drop(place);
-            });
-            return;
-        }
-        shared.tally.refused_full.one();
-        if let Ok(turn) = Arc::clone(&rooms.refusals).try_acquire_owned() {
-            tasks.spawn(async move {
-                if let Some((stream, arrival)) = shake_hands(&shared, &layers, socket, arrival).await {
-                    handshake::refuse_full(&shared, Io::new(stream), &arrival).await;
-                }
-                drop(turn);
-            });
-        }
-    }
-}
-
-/// How many there may be, over all listeners.
-pub(crate) struct Rooms {
-    places: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
-}
-
-impl Rooms {
-    pub(crate) fn new(connections_max: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(connections_max)),
-            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
-        }
+        tasks.spawn(async move {
+            if let Some((stream, arrival)) = shake_hands(&shared, &layers, socket, arrival).await {
+                connection::serve(shared, stream, arrival).await;
+            }
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::Anonymous;
+use broker::{Admission, Anonymous};
 
 use crate::support::*;
 
@@ -221,7 +221,12 @@ async fn a_slow_connect_is_closed_in_time_and_a_large_one_at_once() {
 #[tokio::test]
 async fn the_connection_beyond_the_last_place_is_told_so_and_a_freed_place_is_given_again() {
     let intake = Default::default();
-    let gate = gate(&intake, Anonymous::Refuse, |config| config.connections_max = 1).await;
+    let one = Admission {
+        connections_max: 1,
+        kept_for_life_safety: 0,
+        ..Admission::default()
+    };
+    let gate = gate(&intake, Anonymous::Refuse, |config| config.admission = one).await;
     let mut first = Client::connect(gate.local_addr(), hello(4, "pump-1")).await;
     assert_eq!(
         answer(gate.local_addr(), &hello(4, "pump-2").bytes()).await,

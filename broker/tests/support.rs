@@ -104,7 +104,7 @@ impl Intake for TestIntake {
     }
 }
 
-fn device(id: &str, gateway: Option<&str>, login: bool) -> Device {
+pub(crate) fn device(id: &str, gateway: Option<&str>, login: bool) -> Device {
     Device {
         id: DeviceId::new(id).unwrap(),
         site: SiteId::new("site-1").unwrap(),
@@ -121,6 +121,17 @@ fn device(id: &str, gateway: Option<&str>, login: bool) -> Device {
 /// `pump-1`, `pump-2` and the gateway `gw` with password "secret"; `behind-gw` only through it;
 /// `mute` without a password.
 pub(crate) fn catalogue() -> Arc<Catalogue> {
+    catalogue_of(vec![
+        device("pump-1", None, true),
+        device("pump-2", None, true),
+        device("gw", None, true),
+        device("behind-gw", Some("gw"), false),
+        device("mute", None, false),
+    ])
+}
+
+/// One site with these devices.
+pub(crate) fn catalogue_of(devices: Vec<Device>) -> Arc<Catalogue> {
     let registry = Registry {
         sites: vec![Site {
             id: SiteId::new("site-1").unwrap(),
@@ -137,13 +148,7 @@ pub(crate) fn catalogue() -> Arc<Catalogue> {
             },
             attributes: Default::default(),
         }],
-        devices: vec![
-            device("pump-1", None, true),
-            device("pump-2", None, true),
-            device("gw", None, true),
-            device("behind-gw", Some("gw"), false),
-            device("mute", None, false),
-        ],
+        devices,
         ..Registry::default()
     };
     let mut next = 0;
@@ -168,7 +173,17 @@ pub(crate) async fn gate(
         ..Allowance::GATEWAY
     };
     change(&mut config);
-    let authenticator = Arc::new(RegistryAuthenticator::new(catalogue(), anonymous));
+    gate_for(catalogue(), intake, anonymous, config).await
+}
+
+/// Starts a gate for the devices of `catalogue`.
+pub(crate) async fn gate_for(
+    catalogue: Arc<Catalogue>,
+    intake: &Arc<TestIntake>,
+    anonymous: Anonymous,
+    config: GateConfig,
+) -> Gate {
+    let authenticator = Arc::new(RegistryAuthenticator::new(catalogue, anonymous));
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_763_870_400_000)));
     Gate::start(
         config,

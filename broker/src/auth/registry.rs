@@ -8,13 +8,14 @@ use argon2::{Argon2, PasswordVerifier};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 use telemetry::{Catalogue, DeviceId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::rules::{Known, Rules, mark};
 use super::slowdown::{SlowDown, Who};
 use crate::acl::Permissions;
 use crate::auth::{Authenticator, Credential, Ending, Identity, Login, Refusal, Review};
+use crate::door::lanes::Lanes;
 use crate::{BoxFuture, limits};
 
 /// What becomes of a client that gives no user name.
@@ -37,7 +38,7 @@ pub struct RegistryAuthenticator {
     key: [u8; 32],
     verified: Mutex<FxHashMap<DeviceId, Verified>>,
     slow_down: Mutex<SlowDown>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Lanes>,
     changes: watch::Sender<u64>,
 }
 
@@ -76,7 +77,7 @@ impl RegistryAuthenticator {
             key,
             verified: Mutex::default(),
             slow_down: Mutex::default(),
-            turns: Arc::new(Semaphore::new(limits::VERIFICATIONS_MAX)),
+            turns: Lanes::new(limits::VERIFICATIONS_MAX),
             changes: watch::Sender::new(0),
         }
     }
@@ -150,10 +151,8 @@ impl RegistryAuthenticator {
         let hashes = rules.to_verify(known);
         let own = known.map_or(0, |known| known.hashes.len());
         let password: Box<[u8]> = password.into();
-        let turn = Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(|_| Refusal::Unavailable)?;
+        let life_safety = known.is_some_and(Known::is_life_safety);
+        let turn = self.turns.turn(life_safety).await.ok_or(Refusal::TooFast)?;
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let argon2 = Argon2::default();

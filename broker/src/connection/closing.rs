@@ -27,6 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         }
         self.part(close).await;
         drop(self.subscriber);
+        drop(self.place);
         drop(self.seat);
         self.io.farewell().await;
     }

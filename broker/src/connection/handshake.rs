@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::closing::publish_will;
 use super::io::{Io, Turn};
@@ -14,6 +14,7 @@ use crate::codec::connect::{self, ConnectFault};
 use crate::codec::packet::Connect;
 use crate::codec::{Version, encode, frame, reason};
 use crate::counters::Tally;
+use crate::door::rooms::{Place, Turned};
 use crate::exchange::{Caller, Left, WillWish};
 use crate::limits::{CONNECT_BYTES_MAX, LOGIN_TIMEOUT};
 use crate::protocol::{Agreed, AliasesOut, Conversation, Inbound, hello};
@@ -36,17 +37,6 @@ where
             None
         }
     }
-}
-
-/// Tells a client that there is no room, when it says who it is in time.
-pub(crate) async fn refuse_full<S>(shared: &Shared, mut io: Io<S>, arrival: &Arrival)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    if let Some(connect) = read_connect(shared, &mut io, arrival).await {
-        encode::connack(&mut io.out, connect.version, reason::QUOTA_EXCEEDED, false, None);
-    }
-    io.farewell().await;
 }
 
 async fn read_connect<S>(shared: &Shared, io: &mut Io<S>, arrival: &Arrival) -> Option<Connect>
@@ -130,6 +120,9 @@ async fn welcome<S>(
     connect: Connect,
 ) -> Result<Admitted, u8> {
     hello::check(&connect)?;
+    let claimed = arrival.certificate.as_deref().or(connect.user.as_deref());
+    let urgent = claimed.is_some_and(|name| shared.authenticator.is_life_safety(name));
+    turned(arrival.stranger.knock(urgent, Instant::now()))?;
     let identity = login(shared, arrival, &connect).await?;
     let name = hello::name(&identity, &connect.client_id, shared.sessions.number());
     let permissions = identity.permissions().clone();
@@ -140,6 +133,7 @@ async fn welcome<S>(
     {
         return Err(reason::SERVER_UNAVAILABLE);
     }
+    let place = take_place(shared, arrival, &identity)?;
     let caller = Caller {
         key: seat.key.clone(),
         clean: connect.clean,
@@ -183,6 +177,7 @@ async fn welcome<S>(
         session,
         identity,
         seat,
+        place,
         allowance,
         pace,
         aliases: AliasesOut::new(limits.and_then(|properties| properties.topic_alias_maximum)),
@@ -215,6 +210,23 @@ async fn take_up(shared: &Shared, caller: Caller) -> Result<(Arc<Session>, bool)
     Ok((entered.session, entered.present))
 }
 
+/// A place for one who has proved who it is.
+fn take_place(shared: &Shared, arrival: &Arrival, identity: &Identity) -> Result<Place, u8> {
+    let life_safety = match identity {
+        Identity::Device { id, .. } => shared.authenticator.is_life_safety(id.as_str()),
+        Identity::Account { .. } | Identity::Anonymous { .. } => false,
+    };
+    turned(arrival.stranger.enter(life_safety))
+}
+
+/// The reason code for who is turned away.
+fn turned<T>(answer: Result<T, Turned>) -> Result<T, u8> {
+    answer.map_err(|turned| match turned {
+        Turned::Strangers | Turned::Full | Turned::AddressFull => reason::QUOTA_EXCEEDED,
+        Turned::TooFast => reason::CONNECTION_RATE_EXCEEDED,
+    })
+}
+
 async fn login(shared: &Shared, arrival: &Arrival, connect: &Connect) -> Result<Identity, u8> {
     let login = Login {
         client_id: &connect.client_id,
@@ -237,6 +249,7 @@ fn count_refusal(tally: &Tally, code: u8) {
         reason::BAD_USER_OR_PASSWORD => tally.refused_credentials.one(),
         reason::NOT_AUTHORIZED => tally.refused_not_authorized.one(),
         reason::CLIENT_ID_NOT_VALID => tally.refused_client_id.one(),
+        reason::QUOTA_EXCEEDED => tally.refused_full.one(),
         reason::CONNECTION_RATE_EXCEEDED => tally.refused_too_fast.one(),
         reason::SERVER_UNAVAILABLE | reason::SERVER_SHUTTING_DOWN => tally.refused_unavailable.one(),
         _ => tally.refused_unsupported.one(),

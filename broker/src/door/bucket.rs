@@ -36,9 +36,27 @@ impl Bucket {
         }
     }
 
+    /// Takes one out when there is one; whether there was.
+    pub(crate) fn try_one(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let there = self.rate_per_s <= 0.0 || self.level >= 1.0;
+        if there {
+            self.spend(1, now);
+        }
+        there
+    }
+
     /// When the debt is paid; none when there is no debt.
     pub(crate) fn paid_at(&self) -> Option<Instant> {
         (self.level < 0.0).then(|| self.at + Duration::from_secs_f64(-self.level / self.rate_per_s))
+    }
+
+    /// When the next whole token is there; none when it is there already.
+    pub(crate) fn next_at(&mut self, now: Instant) -> Option<Instant> {
+        self.fill(now);
+        let missing = 1.0 - self.level;
+        (self.rate_per_s > 0.0 && missing > 0.0)
+            .then(|| now + Duration::from_secs_f64(missing / self.rate_per_s))
     }
 
     /// Whether nothing would be forgotten if it were made anew.
@@ -70,8 +88,15 @@ mod tests {
         assert_eq!(bucket.paid_at(), None);
         bucket.spend(5, start);
         assert_eq!(bucket.paid_at(), Some(start + SECOND / 2));
+        // A second later five are there again, and no more than twenty ever.
+        assert!((0..5).all(|_| bucket.try_one(start + SECOND)));
+        assert!(!bucket.try_one(start + SECOND));
         assert!(!bucket.is_full(start + SECOND));
         assert!(bucket.is_full(start + 3 * SECOND));
+        assert_eq!(
+            (0..100).filter(|_| bucket.try_one(start + 60 * SECOND)).count(),
+            20
+        );
     }
 
     #[test]
@@ -87,9 +112,9 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(1, SECOND, start + SECOND);
         bucket.spend(1, start);
-        assert_eq!(bucket.paid_at(), None);
+        assert_eq!(bucket.next_at(start), Some(start + SECOND));
         let mut free = Bucket::new(0, SECOND, start);
         free.spend(u32::MAX, start);
-        assert!(free.paid_at().is_none());
+        assert!(free.paid_at().is_none() && free.try_one(start) && free.next_at(start).is_none());
     }
 }
