@@ -6,10 +6,8 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -21,118 +19,18 @@ use tokio::net::TcpStream;
 #[expect(dead_code, reason = "the bench needs only a part of the tests' county")]
 mod county;
 
+#[path = "support/process.rs"]
+mod process;
+
+#[path = "support/server.rs"]
+mod server;
+
+use server::Server;
+
 const SECONDS: u64 = 10;
 const WINDOW: usize = 10;
 const VALUES: usize = 6;
 const SEED: u64 = 1;
-
-struct Server {
-    child: Child,
-    mqtt: SocketAddr,
-    web: SocketAddr,
-    /// Kept open: the program's next line on standard output must have somewhere to go.
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_townwatch"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output is ours")).lines();
-        let (mut mqtt, mut web) = (None, None);
-        while let (None, _) | (_, None) = (mqtt, web) {
-            let line = lines.next().expect("it says where it listens").expect("in text");
-            let words: Vec<&str> = line.split_whitespace().collect();
-            match words.as_slice() {
-                ["MQTT", address, ..] => mqtt = address.parse().ok(),
-                ["pages", address, ..] => {
-                    web = address
-                        .trim_start_matches("http://")
-                        .trim_end_matches('/')
-                        .parse()
-                        .ok();
-                }
-                _ => {}
-            }
-        }
-        Self {
-            child,
-            mqtt: mqtt.expect("said"),
-            web: web.expect("said"),
-            lines,
-        }
-    }
-
-    fn get(&self, path: &str) -> (Duration, String) {
-        let clock = std_instant();
-        let mut stream = std::net::TcpStream::connect(self.web).expect("the web listens");
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.web
-        )
-        .expect("it hears");
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("it answers");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(
-            text.starts_with("HTTP/1.1 200"),
-            "{path}: {}",
-            text.lines().next().unwrap_or("nothing")
-        );
-        (clock.elapsed(), text)
-    }
-
-    fn metric(&self, name: &str) -> f64 {
-        let (_, text) = self.get("/metrics");
-        text.lines()
-            .filter_map(|line| line.strip_prefix(name)?.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
-    }
-
-    /// CPU seconds (user and system) and resident memory in MiB, from /proc.
-    fn cost(&self) -> (f64, f64) {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks: f64 = fields
-            .iter()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<f64>().ok())
-            .sum();
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let kib = status.lines().find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .trim()
-                .split(' ')
-                .next()?
-                .parse::<f64>()
-                .ok()
-        });
-        (ticks / 100.0, kib.unwrap_or(0.0) / 1024.0)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()
-            .ok();
-        while self.lines.next().is_some() {}
-        self.child.wait().ok();
-    }
-}
-
-fn std_instant() -> std::time::Instant {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-    std::time::Instant::now()
-}
 
 /// A PUBLISH of MQTT 3.1.1 at QoS 1 with six values.
 fn publish(topic: &str, id: u16, ts: i64) -> Vec<u8> {
@@ -181,13 +79,13 @@ async fn load(
     let topic = format!("tw/v1/{device}/telemetry");
     let mut in_flight = VecDeque::new();
     let (mut id, mut ts, mut acknowledged) = (0u16, base, 0u64);
-    while std_instant() < end {
+    while process::now() < end {
         let mut out = Vec::new();
         while in_flight.len() < WINDOW {
             id = id % 60_000 + 1;
             ts += 1;
             out.extend(publish(&topic, id, ts));
-            in_flight.push_back(std_instant());
+            in_flight.push_back(process::now());
         }
         stream.write_all(&out).await.expect("the gate hears");
         let mut buffer = [0; 4 * WINDOW];
@@ -233,8 +131,8 @@ fn through_the_path(connections: usize) {
     // Some minutes back, a millisecond on with each message: the fastest client stays in the past, and none is so late
     // that its clock would be taken for a wrong one.
     let base = SystemClock::new().now().millis() - 400_000;
-    let (cpu_before, _) = server.cost();
-    let begun = std_instant();
+    let (cpu_before, _) = process::cost(server.pid());
+    let begun = process::now();
     let end = begun + Duration::from_secs(SECONDS);
     let results = runtime.block_on(async {
         let local = tokio::task::LocalSet::new();
@@ -265,7 +163,7 @@ fn through_the_path(connections: usize) {
         std::thread::park_timeout(Duration::from_millis(50));
     }
     let whole = begun.elapsed().as_secs_f64();
-    let (cpu, memory) = server.cost();
+    let (cpu, memory) = process::cost(server.pid());
     let points = server.metric("townwatch_points_stored_total");
     println!(
         "| {connections} | {:.0} | {:.1} | {:.1} | {:.1} | {:.0} | {:.2} | {memory:.0} |",
@@ -286,7 +184,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 fn the_demo() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("data");
-    let begun = std_instant();
+    let begun = process::now();
     let mut server = Server::start(&[
         "demo",
         "--mqtt",
@@ -356,14 +254,10 @@ fn the_demo() {
 }
 
 fn main() {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("")
-        .trim_start_matches([' ', '\t', ':']);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("machine: {cores} cores, {model}; load client on the same machine; seed {SEED}");
+    println!(
+        "machine: {}; load client on the same machine; seed {SEED}",
+        process::machine()
+    );
     println!(
         "{VALUES} values a message, QoS 1, {WINDOW} in flight a connection, {SECONDS} s; every PUBACK after an fsync\n"
     );
