@@ -24,6 +24,7 @@ mod disk_full;
 mod external;
 mod figures;
 mod hj212;
+mod interop;
 mod modbus;
 mod push;
 mod simulated;

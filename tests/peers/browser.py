@@ -92,7 +92,8 @@ def picture(url, file):
             browser.quit()
 
 
-if sys.argv[1] == "--picture":
-    picture(sys.argv[2], sys.argv[3])
-else:
-    follow(sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]))
+if __name__ == "__main__":
+    if sys.argv[1] == "--picture":
+        picture(sys.argv[2], sys.argv[3])
+    else:
+        follow(sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]))
