@@ -431,6 +431,7 @@ async fn websocket_gate() -> (Gate, Arc<TestIntake>) {
     gate_with(vec![listener(None, true)], |_| {}).await
 }
 
+/// Holds 3.1.1: 6.0.0-2; 5.0: 6.0.0-2.
 #[tokio::test]
 async fn packets_may_share_a_frame_or_span_many() {
     let (gate, intake) = websocket_gate().await;
@@ -448,6 +449,7 @@ async fn packets_may_share_a_frame_or_span_many() {
     assert_eq!(intake.taken().len(), 150);
 }
 
+/// Holds 3.1.1: 6.0.0-1; 5.0: 6.0.0-1.
 #[tokio::test]
 async fn pings_are_answered_text_is_refused_and_a_close_is_returned() {
     let (gate, _) = websocket_gate().await;
@@ -491,6 +493,7 @@ async fn pings_are_answered_text_is_refused_and_a_close_is_returned() {
     assert_eq!(u16::from(close.code), 1003);
 }
 
+/// Holds 3.1.1: 6.0.0-4; 5.0: 6.0.0-4.
 #[tokio::test]
 async fn what_is_no_websocket_of_mqtt_is_told_so_in_http() {
     let (gate, _) = websocket_gate().await;

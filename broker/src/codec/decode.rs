@@ -14,6 +14,11 @@ const TOO_MANY_FILTERS: Malformed = Malformed {
     why: "too many filters in one packet",
 };
 
+/// The codes of PUBACK and PUBREC. Source: MQTT 5.0 §3.4.2.1, §3.5.2.1.
+const PUBLISH_CODES: [u8; 9] = [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+/// The codes of PUBREL and PUBCOMP. Source: MQTT 5.0 §3.6.2.1, §3.7.2.1.
+const RELEASE_CODES: [u8; 2] = [0x00, 0x92];
+
 /// Reads one packet.
 pub(crate) fn decode(version: Version, frame: Frame) -> Result<Packet, Malformed> {
     let flags = frame.first & 0x0F;
@@ -22,19 +27,19 @@ pub(crate) fn decode(version: Version, frame: Frame) -> Result<Packet, Malformed
         1 => return Err(Malformed::protocol("a second CONNECT")),
         3 => return publish(version, flags, reader).map(Packet::Publish),
         4 => {
-            let (id, code) = ack(version, flags, 0, &mut reader)?;
+            let (id, code) = ack(version, flags, 0, &PUBLISH_CODES, &mut reader)?;
             Packet::PubAck { id, code }
         }
         5 => {
-            let (id, code) = ack(version, flags, 0, &mut reader)?;
+            let (id, code) = ack(version, flags, 0, &PUBLISH_CODES, &mut reader)?;
             Packet::PubRec { id, code }
         }
         6 => {
-            let (id, code) = ack(version, flags, 2, &mut reader)?;
+            let (id, code) = ack(version, flags, 2, &RELEASE_CODES, &mut reader)?;
             Packet::PubRel { id, code }
         }
         7 => {
-            let (id, code) = ack(version, flags, 0, &mut reader)?;
+            let (id, code) = ack(version, flags, 0, &RELEASE_CODES, &mut reader)?;
             Packet::PubComp { id, code }
         }
         8 => Packet::Subscribe(subscribe(version, flags, &mut reader)?),
@@ -90,7 +95,13 @@ fn publish(version: Version, flags: u8, mut reader: Reader) -> Result<Publish, M
 }
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP have one form. In 5 code and properties may be left out.
-fn ack(version: Version, flags: u8, wanted: u8, reader: &mut Reader) -> Result<(u16, u8), Malformed> {
+fn ack(
+    version: Version,
+    flags: u8,
+    wanted: u8,
+    codes: &[u8],
+    reader: &mut Reader,
+) -> Result<(u16, u8), Malformed> {
     expect_flags(flags, wanted)?;
     let id = reader.packet_id()?;
     let code = if version == Version::V5 && !reader.is_empty() {
@@ -98,6 +109,11 @@ fn ack(version: Version, flags: u8, wanted: u8, reader: &mut Reader) -> Result<(
     } else {
         reason::SUCCESS
     };
+    if !codes.contains(&code) {
+        return Err(Malformed::protocol(
+            "acknowledgement with a code that does not exist",
+        ));
+    }
     if version == Version::V5 && !reader.is_empty() {
         Properties::read(reader, properties::ACK)?;
     }
