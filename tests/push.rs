@@ -1,5 +1,8 @@
 //! Readings that are pushed over HTTP: by hand, as curl would, and by a real Telegraf where there is one.
 
+use std::path::Path;
+use std::process::Command;
+
 use crate::support::program::{Server, Setup};
 use crate::support::{ask, county, http, wait};
 
@@ -167,4 +170,64 @@ fn what_is_json_but_of_no_known_form_is_taken_and_kept_as_a_dead_letter() {
     });
     assert_eq!(letters[0]["origin"], "http");
     assert_eq!(letters[0]["payload"], "{\"lvl\":1}");
+}
+
+#[test]
+fn a_real_telegraf_writes_and_what_is_no_device_of_its_token_is_told_so() {
+    // Telegraf 1.37.2, built by tests/run where there is a Go that can.
+    let telegraf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/telegraf-1.37.2/telegraf");
+    if !telegraf.exists() {
+        println!(
+            "SKIPPED: no Telegraf at {}: tests/run builds it with Go 1.25 or later",
+            telegraf.display()
+        );
+        return;
+    }
+    // Given a server and a file of measurements of the station, one of them of a device that is not the token's,
+    let setup = Setup::new(&county::one_station(), "");
+    let server = setup.start();
+    let ts = ask::now() - 60_000;
+    let lines = format!(
+        "sewage,device=station-1 level=1.5,pump_1_run=true {ts}000000\nsewage,device=other level=2 {ts}000000\n\
+         sewage,device=station-1 level=1.75 {}000000\n",
+        ts + 1000
+    );
+    let (file, config) = (setup.path().join("lines.txt"), setup.path().join("telegraf.conf"));
+    std::fs::write(&file, lines).unwrap();
+    let text = format!(
+        "[agent]\nomit_hostname = true\nflush_interval = \"1s\"\n\
+         [[inputs.file]]\nfiles = [\"{}\"]\ndata_format = \"influx\"\n\
+         [[outputs.influxdb_v2]]\nurls = [\"http://{}\"]\ntoken = \"station-1:secret\"\n\
+         organization = \"any\"\nbucket = \"any\"\ncontent_encoding = \"gzip\"\n",
+        file.display(),
+        server.web
+    );
+    std::fs::write(&config, text).unwrap();
+    // when Telegraf reads it once and writes,
+    let ended = Command::new(&telegraf)
+        .arg("--once")
+        .arg("--config")
+        .arg(&config)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    // then the station's values are there, and Telegraf's log names the line that is not taken.
+    let have = wait::until("the values are there", wait::SOON, || {
+        let have = points(&server, "station-1");
+        if have.len() == 2 {
+            Ok(have)
+        } else {
+            Err(format!("{have:?}; telegraf: {told}"))
+        }
+    });
+    assert_eq!(
+        have,
+        [(ts, 1.5, "good".to_owned()), (ts + 1000, 1.75, "good".to_owned())],
+        "{told}"
+    );
+    assert!((ask::latest_value(server.web, "station-1", "pump_1_run") - 1.0).abs() < 1e-9);
+    assert!(
+        told.contains("partial write") && told.contains("device other"),
+        "{told}"
+    );
 }

@@ -561,21 +561,20 @@ async fn a_client_that_falls_behind_is_told_to_fetch_anew() {
     }
 }
 
-/// Addresses of the nested API router as `routes.rs` writes them.
+/// Addresses of the nested API router and of the door for pushed readings as `routes.rs` writes them.
 fn api_routes() -> Vec<String> {
     let source = include_str!("../routes.rs");
-    let api = source
-        .split("let api = Router::new()")
-        .nth(1)
-        .unwrap()
-        .split("let guarded")
-        .next()
-        .unwrap();
-    let routes = api
-        .split(".route(\"")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap().to_owned());
-    routes.collect()
+    let routes = |router: &str, until: &str, below: &str| -> Vec<String> {
+        let begin = format!("let {router} = Router::new()");
+        let part = source.split(&begin).nth(1).unwrap().split(until).next().unwrap();
+        part.split(".route(\"")
+            .skip(1)
+            .map(|rest| format!("{below}{}", rest.split('"').next().unwrap()))
+            .collect()
+    };
+    let mut all = routes("api", "let guarded", "/api/v1");
+    all.extend(routes("pushed", "Router::new()\n        .merge", ""));
+    all
 }
 
 #[test]
@@ -584,7 +583,7 @@ fn the_description_of_the_api_covers_every_address_and_no_other() {
     assert_eq!(description["openapi"], "3.1.0");
     let mut described: Vec<String> = keys(&description["paths"])
         .into_iter()
-        .map(|path| path.replacen("/api/v1", "", 1))
+        .map(str::to_owned)
         .collect();
     let mut routed = api_routes();
     described.sort();
@@ -594,7 +593,10 @@ fn the_description_of_the_api_covers_every_address_and_no_other() {
     for (path, item) in description["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
             assert!(
-                operation["summary"].is_string() && operation["responses"]["200"].is_object(),
+                operation["summary"].is_string()
+                    && ["200", "204"]
+                        .iter()
+                        .any(|code| operation["responses"][code].is_object()),
                 "{path}"
             );
         }

@@ -95,11 +95,16 @@ impl Worker {
         subscribed: &mut bool,
         backoff: &mut Backoff,
     ) -> Result<bool, SessionError> {
+        // What came between messages: a session that goes on delivers before it answers the subscription.
+        let mut next = None;
         loop {
-            let heard = tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Ok(true),
-                heard = session.heard.recv() => heard,
+            let heard = match next.take() {
+                Some(heard) => Some(heard),
+                None => tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Ok(true),
+                    heard = session.heard.recv() => heard,
+                },
             };
             match heard {
                 None => return Ok(false),
@@ -116,25 +121,28 @@ impl Worker {
                     }
                 }
                 Some(Heard::Message(first)) => {
-                    self.take(first, session).await?;
+                    next = self.take(first, session).await?;
                     backoff.succeeded();
                 }
             }
         }
     }
 
-    /// Journals `first` and what has come behind it, then acknowledges.
-    async fn take(&self, first: Publish, session: &mut Session) -> Result<(), SessionError> {
+    /// Journals `first` and what has come behind it, then acknowledges. Answers what came that was no message.
+    async fn take(&self, first: Publish, session: &mut Session) -> Result<Option<Heard>, SessionError> {
         let mut publishes = vec![first];
         let mut bytes = 0;
+        let mut other = None;
         while publishes.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
             match session.heard.try_recv() {
                 Ok(Heard::Message(publish)) => {
                     bytes += publish.payload.len();
                     publishes.push(publish);
                 }
-                // Of no use any more: a second answer to one subscription.
-                Ok(Heard::Up { .. } | Heard::Subscribed(_)) => {}
+                Ok(heard @ (Heard::Up { .. } | Heard::Subscribed(_))) => {
+                    other = Some(heard);
+                    break;
+                }
                 Err(_) => break,
             }
         }
@@ -147,14 +155,14 @@ impl Worker {
         }
         for publish in &publishes {
             if session.client.ack(publish).await.is_err() {
-                return Ok(()); // The connection is gone, which the next look finds; the broker sends it again.
+                return Ok(other); // The connection is gone, which the next look finds; the broker sends it again.
             }
             self.counters.acknowledged.fetch_add(1, Ordering::Relaxed);
             if let Some(mine) = self.counters.by_worker.get(usize::from(self.number)) {
                 mine.fetch_add(1, Ordering::Relaxed);
             }
         }
-        Ok(())
+        Ok(other)
     }
 
     fn messages(&self, publishes: &[Publish]) -> Vec<RawMessage> {
