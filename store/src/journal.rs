@@ -34,6 +34,8 @@ use telemetry::time::Span;
 use telemetry::{Clock, Lsn, RawMessage};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::reserve::Reserve;
+
 use committer::{Committer, Published, Request, Shared};
 use file::JournalFile;
 use ring::Ring;
@@ -58,6 +60,9 @@ pub struct JournalConfig {
     /// Most bytes of committed messages kept in memory for readers; who is further behind reads the
     /// file. Default 32 MiB.
     pub memory_bytes_max: usize,
+    /// Room that only alarms and acknowledgements may use: while it is in use, appends are refused with
+    /// [`JournalError::DiskFull`]. Default none.
+    pub reserve: Option<Arc<Reserve>>,
 }
 
 impl Default for JournalConfig {
@@ -67,6 +72,7 @@ impl Default for JournalConfig {
             size_bytes_max: 4 << 30,
             queue_bytes_max: 64 << 20,
             memory_bytes_max: 32 << 20,
+            reserve: None,
         }
     }
 }
@@ -239,6 +245,8 @@ impl Journal {
             newest,
             released: Lsn::ZERO,
             stopped: None,
+            committing_since: None,
+            commit_max: Span::ZERO,
             stats: JournalStats {
                 stored_bytes: position.stored_bytes,
                 ..JournalStats::default()
@@ -444,6 +452,18 @@ impl Journal {
             .stopped
             .as_deref()
             .map(str::to_owned)
+    }
+
+    /// The longest commit since this was last asked, the one under way included: how slow the disk is now.
+    #[must_use]
+    pub fn take_commit_max(&self) -> Span {
+        let shared = &self.handle.shared;
+        let now = shared.clock.monotonic();
+        let mut published = shared.published();
+        let running = published.committing_since.map_or(Span::ZERO, |from| {
+            Span::from_millis(now.millis().saturating_sub(from.millis()))
+        });
+        std::mem::replace(&mut published.commit_max, Span::ZERO).max(running)
     }
 
     /// Takes no more appends, commits those that wait, and ends the thread. Reading goes on. Blocks for

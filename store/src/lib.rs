@@ -12,6 +12,7 @@ mod durable;
 mod form;
 pub mod journal;
 pub mod kept;
+pub mod reserve;
 pub mod series;
 pub mod state;
 pub mod testkit;

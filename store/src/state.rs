@@ -9,14 +9,27 @@ pub mod dead_letters;
 pub mod ledger;
 mod registry;
 
+mod copy;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::reserve::Reserve;
 
 /// The version of the tables. A file of a later version is refused, never touched: version 1 knew no revocation, and
 /// would let in who was sent away.
 const VERSION: i64 = 2;
+
+/// The tables of every module.
+const SCHEMAS: [&str; 5] = [
+    access::SCHEMA,
+    alarms::SCHEMA,
+    dead_letters::SCHEMA,
+    ledger::SCHEMA,
+    registry::SCHEMA,
+];
 
 /// Why the state database could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +52,14 @@ pub enum StateError {
         /// Its version.
         found: i64,
     },
+    /// An earlier write failed in a way after which nobody knows what is on the disk. Check the disk, then restart.
+    #[error("the state database {file} has stopped: {why}")]
+    Stopped {
+        /// Which file.
+        file: String,
+        /// What SQLite said at the time.
+        why: String,
+    },
     /// A row does not hold what it should.
     #[error("the state database holds a damaged row in {table}: {what}")]
     Damaged {
@@ -53,10 +74,16 @@ pub enum StateError {
 }
 
 /// The state database of one data directory.
+///
+/// On a full disk a write takes the [`Reserve`] and is tried once more. After any other I/O error of a write, a
+/// failed fsync above all, nothing is written any more in this process ([`State::stopped`]); reading goes on.
 pub struct State {
     file: PathBuf,
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    /// None in memory: the one connection writes and reads.
+    reader: Option<Mutex<Connection>>,
+    reserve: OnceLock<Arc<Reserve>>,
+    stopped: OnceLock<String>,
 }
 
 impl std::fmt::Debug for State {
@@ -92,13 +119,7 @@ impl State {
             });
         }
         let tx = writer.transaction().map_err(failed("making its tables"))?;
-        for schema in [
-            access::SCHEMA,
-            alarms::SCHEMA,
-            dead_letters::SCHEMA,
-            ledger::SCHEMA,
-            registry::SCHEMA,
-        ] {
+        for schema in SCHEMAS {
             tx.execute_batch(schema).map_err(failed("making its tables"))?;
         }
         tx.pragma_update(None, "user_version", VERSION)
@@ -112,24 +133,56 @@ impl State {
         Ok(Self {
             file: file.to_owned(),
             writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
+            reader: Some(Mutex::new(reader)),
+            reserve: OnceLock::new(),
+            stopped: OnceLock::new(),
         })
     }
 
-    /// Runs `change` in one transaction: all of it is on disk after `Ok`, none of it after `Err`.
+    /// Gives it the room that it may use when the disk is full. The first one counts.
+    pub fn use_reserve(&self, reserve: Arc<Reserve>) {
+        if self.reserve.set(reserve).is_err() {
+            tracing::warn!("the state database has a reserve already");
+        }
+    }
+
+    /// Why nothing is written any more; none while all is well.
+    #[must_use]
+    pub fn stopped(&self) -> Option<String> {
+        self.stopped.get().cloned()
+    }
+
+    /// Runs `change` in one transaction: all of it is on disk after `Ok`, none of it after `Err`. It may be run twice.
     pub(crate) fn write<T>(
         &self,
         doing: &'static str,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        change: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = || {
+        if let Some(why) = self.stopped.get() {
+            return Err(StateError::Stopped {
+                file: self.file.display().to_string(),
+                why: why.clone(),
+            });
+        }
+        let mut run = || {
             let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = change(&tx)?;
             tx.commit()?;
             Ok(answer)
         };
-        run().map_err(|source| self.failed(doing, source))
+        let mut outcome = run();
+        let reserve = self.reserve.get();
+        if outcome.as_ref().is_err_and(is_full) && reserve.is_some_and(|reserve| reserve.release()) {
+            outcome = run();
+        }
+        if let Err(error) = &outcome
+            && is_io(error)
+            && self.stopped.set(format!("{doing}: {error}")).is_ok()
+        {
+            tracing::error!(file = %self.file.display(), doing, %error, "the state database has stopped: nothing is written to it any more");
+        }
+        outcome.map_err(|source| self.failed(doing, source))
     }
 
     /// Runs `query` on a connection that sees the last committed state.
@@ -138,7 +191,8 @@ impl State {
         doing: &'static str,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader.as_ref().unwrap_or(&self.writer);
+        let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
         query(&reader).map_err(|source| self.failed(doing, source))
     }
 
@@ -157,4 +211,20 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")
+}
+
+/// The disk is full and nothing else is wrong: SQLite has rolled the transaction back.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == rusqlite::ErrorCode::DiskFull
+            || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
+}
+
+/// The disk failed: nobody knows what is on it.
+fn is_io(error: &rusqlite::Error) -> bool {
+    !is_full(error)
+        && error
+            .sqlite_error()
+            .is_some_and(|error| error.code == rusqlite::ErrorCode::SystemIoFailure)
 }

@@ -45,6 +45,10 @@ pub(super) struct Published {
     pub(super) newest: Lsn,
     pub(super) released: Lsn,
     pub(super) stopped: Option<Arc<str>>,
+    /// Since when a commit is under way.
+    pub(super) committing_since: Option<Span>,
+    /// The longest commit since somebody asked.
+    pub(super) commit_max: Span,
     pub(super) stats: JournalStats,
 }
 
@@ -105,8 +109,36 @@ impl Committer {
         }
     }
 
+    /// There is no room on the disk for these: their senders keep them.
+    fn refuse_full(&self, group: Vec<Request>) {
+        let mut published = self.shared.published();
+        published.stats.refused_disk_full += group.len() as u64;
+        let first = !std::mem::replace(&mut published.stats.refusing, true);
+        drop(published);
+        if first {
+            tracing::error!(
+                file = self.shared.file,
+                "disk full: messages are refused, none acknowledged, until there is room"
+            );
+        }
+        for request in group {
+            let file = self.shared.file.clone();
+            answer(request, Err(JournalError::DiskFull { file }));
+        }
+    }
+
     /// One group: refuse what does not fit, write the rest, answer everybody.
     fn commit(&mut self, group: Vec<Request>) -> rusqlite::Result<()> {
+        if self
+            .shared
+            .config
+            .reserve
+            .as_ref()
+            .is_some_and(|reserve| !reserve.is_held())
+        {
+            self.refuse_full(group);
+            return Ok(());
+        }
         let group = self.refuse_beyond_bound(group);
         if group.is_empty() {
             return Ok(());
@@ -115,29 +147,20 @@ impl Committer {
         let plan = self.trim_plan(incoming as u64);
         let before = self.shared.clock.monotonic();
         let rows = encode(self.position.next, &group);
-        match self.file.commit(plan, rows, self.position) {
+        self.shared.published().committing_since = Some(before);
+        let outcome = self.file.commit(plan, rows, self.position);
+        let now = self.shared.clock.monotonic();
+        let mut published = self.shared.published();
+        published.committing_since = None;
+        published.commit_max = longer(published.commit_max, since(now, before));
+        drop(published);
+        match outcome {
             Ok(after) => {
-                let now = self.shared.clock.monotonic();
                 self.publish(after, group, before, now);
                 Ok(())
             }
             Err(error) if is_full(&error) => {
-                tracing::error!(
-                    file = self.shared.file,
-                    "disk full: messages refused, none acknowledged"
-                );
-                let mut published = self.shared.published();
-                published.stats.refused_disk_full += group.len() as u64;
-                published.stats.refusing = true;
-                drop(published);
-                for request in group {
-                    answer(
-                        request,
-                        Err(JournalError::DiskFull {
-                            file: self.shared.file.clone(),
-                        }),
-                    );
-                }
+                self.refuse_full(group);
                 Ok(())
             }
             Err(error) => {

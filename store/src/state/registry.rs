@@ -82,13 +82,14 @@ impl State {
         registry: Registry,
         profiles: &BTreeMap<Box<str>, Arc<Profile>>,
     ) -> Result<Catalogue, StateError> {
-        let mut known = self.read("reading the series", |connection| {
+        let known = self.read("reading the series", |connection| {
             let mut statement = connection.prepare("SELECT id, device, signal FROM series")?;
             let rows =
                 statement.query_map([], |row| Ok(((row.get(1)?, row.get(2)?), SeriesId(row.get(0)?))))?;
             rows.collect::<rusqlite::Result<HashMap<(String, String), SeriesId>>>()
         })?;
-        self.write("numbering the series", |tx| {
+        let known = self.write("numbering the series", |tx| {
+            let mut known = known.clone();
             let mut insert =
                 tx.prepare("INSERT INTO series (device, signal) VALUES (?1, ?2) RETURNING id")?;
             for device in &registry.devices {
@@ -104,7 +105,7 @@ impl State {
                     }
                 }
             }
-            Ok(())
+            Ok(known)
         })?;
         let number = |device: &telemetry::DeviceId, signal: &telemetry::profile::Signal| {
             let key = (device.to_string(), signal.name.to_string());
