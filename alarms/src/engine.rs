@@ -182,6 +182,11 @@ impl Engine {
         self.now = self.now.max(to);
     }
 
+    /// Nothing counts as silent before `until`.
+    pub fn pardon(&mut self, until: Timestamp) {
+        self.silence_from = self.silence_from.max(until);
+    }
+
     /// Tells how far the wall clock, in which arrivals are given, now stands from the engine's time, which never steps.
     pub const fn set_shift(&mut self, shift_ms: i64) {
         self.shift_ms = shift_ms;

@@ -4,18 +4,24 @@
 //! and the cursor. Steps that only refresh memory are written with the next of those, or after ten seconds; until then
 //! the cursor stays behind, so a restart reads those batches again and comes to the very same state.
 //!
-//! When the disk fails, alarms still go out: from memory, marked as not durable, and the commit is tried again with
-//! every step. A crash meanwhile loses acknowledgements made since, nothing else: the batches come again.
+//! A thread of its own writes ([`writer`]); a step waits for it, but not longer than [`AlarmService::set_patience`]
+//! says. When the disk fails or is slow, alarms still go out: from memory, marked as not durable, and the commit is
+//! tried again with every step. A crash meanwhile loses acknowledgements made since, nothing else: the batches come
+//! again. Readings that the journal has not taken may be judged beforehand ([`early`]).
 
 mod commit;
+mod early;
 mod list;
 mod outbox;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use store::state::alarms::Notice;
@@ -29,8 +35,10 @@ use crate::rules::Daylight;
 use crate::settings::{AlarmSettings, SettingsError};
 use crate::view::{AlarmChange, AlarmView, parse_id};
 use commit::Unwritten;
+use early::Early;
 pub use list::{AlarmCounts, AlarmFilter};
 use list::{bounded, read_view};
+use writer::{Attempts, Pending, Shared};
 
 /// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
 pub const CHANGES_BEHIND_MAX: usize = 1024;
@@ -40,8 +48,15 @@ pub const ROWS_PER_ANSWER_MAX: usize = 1000;
 pub const REMARK_CHARS_MAX: usize = 1000;
 /// How long memory that changed without changing an alarm may stay unwritten.
 const MEMORY_UNWRITTEN_MAX: Span = Span::from_secs(10);
+/// How long an acknowledgement waits until it is on disk. Then it is answered as not durable.
+const ACKNOWLEDGE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long an orderly stop waits for the last write.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long ticks wait for the replay that [`AlarmService::replay_until`] announced, without any progress of it.
 const REPLAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// A gap between two looks at the clock that is longer than so many of the announced ones is a pause of the whole
+/// program: nobody could be heard meanwhile.
+const PAUSE_BEATS: u32 = 8;
 /// For how long the last batch tells how far behind the reader is.
 const LAG_COUNTS: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -71,6 +86,9 @@ pub enum AlarmError {
         /// Why.
         why: &'static str,
     },
+    /// The system gave no thread.
+    #[error("the thread that writes the alarms could not be started")]
+    Thread(#[source] std::io::Error),
     /// An acknowledgement needs the name of a person, and its remark has a bound.
     #[error("{what} is {length} characters long; {allowed} are allowed")]
     Length {
@@ -85,14 +103,11 @@ pub enum AlarmError {
 
 /// The alarms of the county. Share it behind an `Arc`; its calls block for one commit at most.
 pub struct AlarmService {
-    state: Arc<State>,
-    catalogue: Arc<Catalogue>,
+    shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     settings: AlarmSettings,
     by_rule: FxHashMap<Arc<str>, usize>,
-    inner: Mutex<Inner>,
-    changes: broadcast::Sender<Arc<AlarmChange>>,
-    outbox: Notify,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Inner {
@@ -104,6 +119,12 @@ struct Inner {
     unwritten: Unwritten,
     /// Notices that could not be written; the sender takes them from here.
     volatile: Vec<Notice>,
+    /// How attempts to send ended, by key, as far as it is not on disk.
+    fates: FxHashMap<Box<str>, Notice>,
+    /// Changes that are told when their attempt to write has ended, or takes too long.
+    pending: Vec<Pending>,
+    attempts: Attempts,
+    early: Early,
     open: BTreeSet<usize>,
     /// The engine's time at the monotonic instant.
     base: (Timestamp, Span),
@@ -112,12 +133,14 @@ struct Inner {
     /// How far behind the reader was, and when that was seen.
     lag: (Span, Span),
     replay: Option<(Lsn, Span)>,
+    /// How often the clock is looked at, where somebody has promised it, and when it was last.
+    beat: Option<(Duration, Span)>,
 }
 
 impl std::fmt::Debug for AlarmService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AlarmService")
-            .field("state", &self.state)
+            .field("state", &self.shared.state)
             .finish_non_exhaustive()
     }
 }
@@ -152,30 +175,55 @@ impl AlarmService {
             })
             .collect();
         let mono = clock.monotonic();
-        let service = Self {
-            by_rule,
+        let shared = Arc::new(Shared {
             inner: Mutex::new(Inner {
                 engine: restored.engine,
                 judged: restored.lsn,
                 durable: restored.lsn,
                 unwritten: restored.unwritten,
                 volatile: Vec::new(),
+                fates: FxHashMap::default(),
+                pending: Vec::new(),
+                attempts: Attempts::default(),
+                early: Early::default(),
                 open,
                 base: (restored.ready, mono),
                 written_at: mono,
                 pruned_at: None,
                 lag: (Span::ZERO, Span::ZERO),
                 replay: None,
+                beat: None,
             }),
+            wanted: std::sync::Condvar::new(),
+            settled: std::sync::Condvar::new(),
             changes: broadcast::channel(CHANGES_BEHIND_MAX).0,
             outbox: Notify::new(),
             state,
             catalogue,
+        });
+        let thread = writer::start(Arc::clone(&shared)).map_err(AlarmError::Thread)?;
+        let service = Self {
+            by_rule,
+            shared,
             clock,
             settings,
+            thread: Mutex::new(Some(thread)),
         };
-        service.write(&mut service.lock(), &[]);
+        drop(service.write(service.lock(), &[], true));
         Ok(service)
+    }
+
+    /// How long a step waits for the disk before people are told from memory. Without it a step waits for as long
+    /// as the disk takes, which makes every step the same again: for tests and replays.
+    pub fn set_patience(&self, patience: Duration) {
+        self.lock().attempts.patience = Some(patience);
+    }
+
+    /// Promises a [`Self::tick`] every `every` of real time. A gap of many of them is a pause of the whole program;
+    /// after one nothing counts as silent for as long as after a start.
+    pub fn expect_ticks(&self, every: Duration) {
+        let mono = self.clock.monotonic();
+        self.lock().beat = Some((every, mono));
     }
 
     /// The pipeline reads on from here.
@@ -201,9 +249,12 @@ impl AlarmService {
         }
         let mut out = Vec::new();
         self.set_shift(&mut inner);
+        let mono = self.clock.monotonic();
+        self.look_for_pause(&mut inner, mono);
+        let fresh = inner.early.settle(&self.shared.catalogue, batch);
+        let batch = fresh.as_ref().unwrap_or(batch);
         feed(&mut inner.engine, batch, &mut out);
         inner.judged = batch.last;
-        let mono = self.clock.monotonic();
         if let Some(newest) = batch.points.iter().map(|point| point.arrived).max() {
             let behind = self.clock.now().millis_since(newest);
             inner.lag = (Span::from_millis(u64::try_from(behind).unwrap_or(0)), mono);
@@ -213,7 +264,25 @@ impl AlarmService {
             Some((_, progress)) => *progress = mono,
             None => {}
         }
-        self.write(&mut inner, &out);
+        drop(self.write(inner, &out, true));
+    }
+
+    /// Judges readings that the journal has not taken (it is slow, full, or has stopped): at once, from memory.
+    /// What comes of them is marked as not durable until the journal brings the same readings, which are then not
+    /// judged again. The numbers of `batch` do not count.
+    pub fn observe_early(&self, batch: &Batch) {
+        let mut inner = self.lock();
+        let Some(batch) = inner.early.fresh(batch) else {
+            return;
+        };
+        let mut out = Vec::new();
+        self.set_shift(&mut inner);
+        let mono = self.clock.monotonic();
+        self.look_for_pause(&mut inner, mono);
+        feed(&mut inner.engine, &batch, &mut out);
+        let Inner { engine, early, .. } = &mut *inner;
+        early.mark(&self.shared.catalogue, engine.rules(), &batch, &out);
+        drop(self.write(inner, &out, false));
     }
 
     /// Lets the time pass. Call it a few times a second.
@@ -232,6 +301,7 @@ impl AlarmService {
             inner.replay = None;
         }
         self.set_shift(&mut inner);
+        self.look_for_pause(&mut inner, mono);
         let (lag, seen) = inner.lag;
         let lag = if self.clock.real(since(mono, seen)) < LAG_COUNTS {
             lag
@@ -241,7 +311,7 @@ impl AlarmService {
         let to = inner.time(mono).minus(lag);
         let mut out = Vec::new();
         inner.engine.advance(to, &mut out);
-        self.write(&mut inner, &out);
+        let mut inner = self.write(inner, &out, true);
         self.prune(&mut inner, mono);
     }
 
@@ -277,14 +347,15 @@ impl AlarmService {
             .engine
             .acknowledge(place, occurrence, acknowledgement, &mut out)
             .map_err(refused)?;
-        self.write(&mut inner, &out);
-        self.view(&inner.engine, place).ok_or_else(unknown)
+        let inner = self.write(inner, &out, true);
+        let inner = self.settle(inner, ACKNOWLEDGE_PATIENCE);
+        self.view(&inner, place).ok_or_else(unknown)
     }
 
     /// Every change from now on. A receiver that lags behind by more than [`CHANGES_BEHIND_MAX`] is told and reads the list again.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<AlarmChange>> {
-        self.changes.subscribe()
+        self.shared.changes.subscribe()
     }
 
     /// Whether a device, by its place in the catalogue, counts as silent: what it said last is stale.
@@ -296,22 +367,62 @@ impl AlarmService {
     /// Writes what memory has not been written yet. Call it last in an orderly stop.
     pub fn close(&self) {
         let mut inner = self.lock();
-        inner.written_at = Span::ZERO;
-        self.write_now(&mut inner);
+        inner.attempts.want();
+        self.shared.wanted.notify_one();
+        drop(self.settle(inner, CLOSE_PATIENCE));
+        self.end_thread();
     }
 
-    fn view(&self, engine: &Engine, place: usize) -> Option<AlarmView> {
-        AlarmView::of(&self.catalogue, engine.rules().get(place)?, engine.state(place)?)
+    fn view(&self, inner: &Inner, place: usize) -> Option<AlarmView> {
+        let engine = &inner.engine;
+        let view = AlarmView::of(
+            &self.shared.catalogue,
+            engine.rules().get(place)?,
+            engine.state(place)?,
+        )?;
+        let written = inner.attempts.unsaved.get(&place).is_none();
+        let durable = written && !inner.early.is_marked(place);
+        Some(AlarmView { durable, ..view })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
+    }
+
+    /// After a pause of the whole program nobody is silent who could not be heard.
+    fn look_for_pause(&self, inner: &mut Inner, mono: Span) {
+        let Some((every, last)) = inner.beat else { return };
+        inner.beat = Some((every, mono));
+        let gap = self.clock.real(since(mono, last));
+        if gap > every.saturating_mul(PAUSE_BEATS) {
+            let from = inner.time(mono).plus(self.settings.grace);
+            tracing::warn!(
+                pause_ms = u64::try_from(gap.as_millis()).unwrap_or(u64::MAX),
+                "the program stood still; nothing counts as silent for a while"
+            );
+            inner.engine.pardon(from);
+        }
+    }
+
+    fn end_thread(&self) {
+        self.lock().attempts.closing = true;
+        self.shared.wanted.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that writes the alarms has panicked");
+        }
     }
 
     /// Follows a step of the wall clock; a drift of less than a second is left alone.
     fn set_shift(&self, inner: &mut Inner) {
         let shift = self.clock.now().millis_since(inner.time(self.clock.monotonic()));
         inner.engine.set_shift(if shift.abs() < 1000 { 0 } else { shift });
+    }
+}
+
+impl Drop for AlarmService {
+    fn drop(&mut self) {
+        self.end_thread();
     }
 }
 

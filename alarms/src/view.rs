@@ -63,12 +63,20 @@ pub struct AlarmView {
     pub quality: String,
     /// The device is silent: nobody knows how it is now.
     pub stale: bool,
+    /// Whether it, and the readings behind it, are on disk. When not, the disk is slow or fails, and after a crash it
+    /// may be decided again.
+    #[serde(default = "yes")]
+    pub durable: bool,
     /// Marks.
     pub tags: Vec<Tag>,
     /// Number of its last transition.
     pub seq: u64,
     /// Number of the transition that raised it: what paging goes by.
     pub raised_seq: u64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl AlarmView {
@@ -118,6 +126,7 @@ impl AlarmView {
             value: state.value,
             quality: state.quality.name().to_owned(),
             stale: state.stale,
+            durable: true,
             tags: state.tags.list(),
             seq: state.seq,
             raised_seq: state.raised_seq,

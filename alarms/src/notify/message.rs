@@ -56,6 +56,7 @@ pub fn payload(key: &str, news: &News<'_>) -> String {
         "at_rfc3339": news.local(transition.at),
         "age_s": news.age_s(),
         "tags": shouted(transition.tags),
+        "durable": alarm.durable,
         "acknowledge": format!("/alarms/{}", alarm.id),
         "text": { "zh": chinese(news), "en": english(news) },
     })
@@ -97,6 +98,9 @@ fn english(news: &News<'_>) -> String {
     let mut text = String::new();
     for tag in shouted(transition.tags) {
         text.push_str(&format!("[{tag}] "));
+    }
+    if !alarm.durable {
+        text.push_str("[NOT YET DURABLE] ");
     }
     let what = match transition.event {
         EventKind::Cleared => "returned to normal: ",
@@ -140,6 +144,9 @@ fn chinese(news: &News<'_>) -> String {
             Tag::Contradicted => "【有异议】",
             Tag::Momentary => "【瞬时】",
         });
+    }
+    if !alarm.durable {
+        text.push_str("【尚未落盘】");
     }
     text.push_str(match transition.event {
         EventKind::Cleared => "恢复正常：",

@@ -1,13 +1,14 @@
 //! What a step of the engine leaves to be written, and its writing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{MutexGuard, PoisonError};
 
 use serde_json::json;
 use store::state::alarms::{AlarmCommit, AlarmCursor, Fate, LogRow, Notice, OccurrenceRow};
 use telemetry::time::Span;
 use telemetry::{Catalogue, Timestamp};
 
+use super::writer::Pending;
 use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
 use crate::engine::{DamagedState, Engine, EventKind, Transition};
 use crate::notify::message::{self, News};
@@ -54,7 +55,12 @@ impl Unwritten {
         self.notices.drain(..over);
     }
 
-    fn commit(&self, catalogue: &Catalogue, cursor: AlarmCursor) -> AlarmCommit {
+    pub(super) fn commit(
+        &self,
+        catalogue: &Catalogue,
+        cursor: AlarmCursor,
+        fates: Vec<Notice>,
+    ) -> AlarmCommit {
         let name = |place: &usize| {
             catalogue
                 .devices()
@@ -76,14 +82,8 @@ impl Unwritten {
             log: self.log.clone(),
             occurrences: self.occurrences.clone(),
             notices: self.notices.clone(),
+            fates,
         }
-    }
-
-    fn clear(&mut self) {
-        *self = Self {
-            dropped: self.dropped,
-            ..Self::default()
-        };
     }
 
     /// Takes in one transition; the change to broadcast, where there is an occurrence to speak of.
@@ -93,7 +93,7 @@ impl Unwritten {
         engine: &Engine,
         settings: &AlarmSettings,
         transition: &Transition,
-        made_at: Timestamp,
+        (made_at, journaled): (Timestamp, bool),
     ) -> Option<AlarmChange> {
         if !transition.event.is_logged() {
             return None;
@@ -101,7 +101,12 @@ impl Unwritten {
         let rule = engine.rules().get(usize::try_from(transition.rule).ok()?)?;
         self.log.push(log_row(&rule.id, transition));
         let view = AlarmView::of(catalogue, rule, &transition.after)?;
+        // On disk it stands when it is on disk: there it is durable.
         self.occurrences.push(occurrence_row(&view, transition.at)?);
+        let view = AlarmView {
+            durable: journaled,
+            ..view
+        };
         if transition.page {
             let zone = &catalogue.registry().county.zone;
             let news = News {
@@ -118,8 +123,20 @@ impl Unwritten {
             seq: transition.seq,
             tags: transition.tags.list(),
             alarm: view,
-            durable: true,
+            durable: journaled,
         })
+    }
+
+    /// Puts back what could not be written: what came since goes before it.
+    pub(super) fn put_back(&mut self, older: Self) {
+        let newer = std::mem::replace(self, older);
+        self.rules.extend(newer.rules);
+        self.devices.extend(newer.devices);
+        self.log.extend(newer.log);
+        self.occurrences.extend(newer.occurrences);
+        self.notices.extend(newer.notices);
+        self.dropped += newer.dropped;
+        self.bound();
     }
 }
 
@@ -171,7 +188,12 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
         ..
     } = *news;
     let notice = |channel: &str, fate| {
-        let key = format!("{}.{}.{channel}", alarm.id, transition.event.name());
+        let key = format!(
+            "{}.{}.{channel}{}",
+            alarm.id,
+            transition.event.name(),
+            settings.key_suffix
+        );
         Notice {
             payload: message::payload(&key, news),
             key: key.into(),
@@ -199,78 +221,77 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
 }
 
 impl AlarmService {
-    /// Writes what a step left and tells everybody. On a failing disk people are told all the same.
-    pub(super) fn write(&self, inner: &mut Inner, out: &[Transition]) {
+    /// Writes what a step left and tells everybody. On a failing or a slow disk people are told all the same.
+    /// `journaled`: the readings behind it are in the journal.
+    pub(super) fn write<'a>(
+        &self,
+        mut inner: MutexGuard<'a, Inner>,
+        out: &[Transition],
+        journaled: bool,
+    ) -> MutexGuard<'a, Inner> {
         let made_at = self.clock.now();
-        let queued = inner.unwritten.notices.len();
+        let mut fresh = Vec::new();
         let mut changes = Vec::new();
         for transition in out {
-            if let Ok(place) = usize::try_from(transition.rule) {
-                if transition.state.is_open() {
-                    inner.open.insert(place);
-                } else {
-                    inner.open.remove(&place);
-                }
-            }
+            inner.note(transition);
             let Inner {
                 engine, unwritten, ..
             } = &mut *inner;
-            changes.extend(unwritten.take(&self.catalogue, engine, &self.settings, transition, made_at));
-        }
-        let fresh: Vec<Notice> = inner.unwritten.notices.get(queued..).unwrap_or_default().to_vec();
-        let mono = self.clock.monotonic();
-        let due = since(mono, inner.written_at) >= MEMORY_UNWRITTEN_MAX;
-        let mut durable = true;
-        if inner.unwritten.is_urgent() || due {
-            durable = self.write_now(inner);
-        }
-        if !durable {
-            inner.volatile.extend(
-                fresh
+            let queued = unwritten.notices.len();
+            let change = unwritten.take(
+                &self.shared.catalogue,
+                engine,
+                &self.settings,
+                transition,
+                (made_at, journaled),
+            );
+            changes.extend(change);
+            fresh.extend(
+                unwritten
+                    .notices
+                    .get(queued..)
+                    .unwrap_or_default()
                     .iter()
-                    .filter(|notice| notice.fate == Fate::Waiting)
                     .cloned(),
             );
-            bound_volatile(&mut inner.volatile);
         }
-        for change in changes {
-            // Nobody listening is no fault.
-            drop(self.changes.send(Arc::new(AlarmChange { durable, ..change })));
+        if inner.attempts.patience.is_none() {
+            let upto = inner.attempts.wanted;
+            inner = self.shared.await_attempt(inner, upto);
         }
-        if !fresh.is_empty() {
-            self.outbox.notify_one();
+        let mono = self.clock.monotonic();
+        let due = since(mono, inner.written_at) >= MEMORY_UNWRITTEN_MAX;
+        if !(inner.unwritten.is_urgent() || due) {
+            return inner;
         }
+        inner.written_at = mono;
+        let attempt = inner.attempts.want();
+        let pending = Pending {
+            attempt,
+            any_notice: !fresh.is_empty(),
+            notices: fresh
+                .into_iter()
+                .filter(|notice: &Notice| notice.fate == Fate::Waiting)
+                .collect(),
+            changes,
+        };
+        if pending.says_something() {
+            inner.pending.push(pending);
+        }
+        self.shared.wanted.notify_one();
+        self.shared.await_attempt(inner, attempt)
     }
 
-    /// Writes everything that is unwritten; whether it worked.
-    pub(super) fn write_now(&self, inner: &mut Inner) -> bool {
-        inner.written_at = self.clock.monotonic();
-        if let Err(error) = gather(inner) {
-            tracing::error!(error = %error, "an alarm state cannot be written");
-            return false;
-        }
-        let cursor = AlarmCursor {
-            lsn: inner.judged,
-            seq: inner.engine.seq(),
-            now: inner.engine.now(),
-        };
-        match self
-            .state
-            .commit_alarms(&inner.unwritten.commit(&self.catalogue, cursor))
-        {
-            Ok(()) => {
-                inner.unwritten.clear();
-                inner.volatile.clear();
-                inner.durable = inner.judged;
-                true
-            }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, cause, rows = inner.unwritten.log.len(), "alarms are not on disk");
-                inner.unwritten.bound();
-                false
-            }
-        }
+    /// Waits until everything so far is on disk, or could not be written, at most for `patience`.
+    pub(super) fn settle<'a>(
+        &self,
+        inner: MutexGuard<'a, Inner>,
+        patience: std::time::Duration,
+    ) -> MutexGuard<'a, Inner> {
+        let upto = inner.attempts.wanted;
+        let waiting = |inner: &mut Inner| inner.attempts.done < upto;
+        let settled = self.shared.settled.wait_timeout_while(inner, patience, waiting);
+        settled.unwrap_or_else(PoisonError::into_inner).0
     }
 
     pub(super) fn prune(&self, inner: &mut Inner, mono: Span) {
@@ -279,14 +300,30 @@ impl AlarmService {
         }
         inner.pruned_at = Some(mono);
         let before = self.clock.now().minus(self.settings.keep);
-        if let Err(error) = self.state.prune_alarms(before, PRUNE_ROWS_MAX) {
+        if let Err(error) = self.shared.state.prune_alarms(before, PRUNE_ROWS_MAX) {
             tracing::warn!(%error, "old alarms are not pruned");
         }
     }
 }
 
+impl Inner {
+    /// Remembers which alarms are open, and which have changed since the last commit.
+    fn note(&mut self, transition: &Transition) {
+        let Ok(place) = usize::try_from(transition.rule) else {
+            return;
+        };
+        self.attempts.unsaved.insert(place, transition.seq);
+        if transition.state.is_open() {
+            self.open.insert(place);
+        } else {
+            self.open.remove(&place);
+            self.early.forget(place);
+        }
+    }
+}
+
 /// Moves what changed in the engine to what is to be written.
-fn gather(inner: &mut Inner) -> Result<(), DamagedState> {
+pub(super) fn gather(inner: &mut Inner) -> Result<(), DamagedState> {
     let (rules, devices) = inner.engine.take_changes()?;
     inner
         .unwritten
@@ -299,7 +336,7 @@ fn gather(inner: &mut Inner) -> Result<(), DamagedState> {
     Ok(())
 }
 
-fn bound_volatile(notices: &mut Vec<Notice>) {
+pub(super) fn bound_volatile(notices: &mut Vec<Notice>) {
     while notices.len() > VOLATILE_MAX {
         let place = notices.iter().position(|notice| !notice.life_safety).unwrap_or(0);
         let lost = notices.remove(place);

@@ -45,6 +45,8 @@ pub struct AlarmCounts {
     pub stale: u64,
     /// Transitions that are not on disk because it failed.
     pub not_durable: u64,
+    /// Open alarms whose readings the journal does not hold yet.
+    pub not_journaled: u64,
     /// Log rows lost because the disk failed for too long.
     pub log_dropped: u64,
 }
@@ -63,7 +65,7 @@ impl AlarmService {
             let mut views: Vec<AlarmView> = inner
                 .open
                 .iter()
-                .filter_map(|place| self.view(&inner.engine, *place))
+                .filter_map(|place| self.view(&inner, *place))
                 .filter(|view| site.is_none_or(|site| view.site == site))
                 .filter(|view| device.is_none_or(|device| view.device == device))
                 .filter(|view| view.raised_seq < before)
@@ -72,7 +74,7 @@ impl AlarmService {
             views.truncate(limit);
             return Ok(views);
         }
-        let bodies = self.state.alarm_occurrences(before, limit, site, device)?;
+        let bodies = self.shared.state.alarm_occurrences(before, limit, site, device)?;
         bodies.iter().map(|body| read_view(body)).collect()
     }
 
@@ -84,12 +86,13 @@ impl AlarmService {
         let unknown = || AlarmError::Unknown { id: id.to_owned() };
         let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
         if let Some(place) = self.by_rule.get(rule.as_str())
-            && let Some(view) = self.view(&self.lock().engine, *place)
+            && let Some(view) = self.view(&self.lock(), *place)
             && view.occurrence == occurrence
         {
             return Ok(view);
         }
         let body = self
+            .shared
             .state
             .alarm_occurrence(&rule, occurrence)?
             .ok_or_else(unknown)?;
@@ -101,7 +104,10 @@ impl AlarmService {
     /// # Errors
     /// [`AlarmError::State`] when the disk fails.
     pub fn log(&self, before: Option<u64>, limit: usize) -> Result<Vec<LogView>, AlarmError> {
-        let rows = self.state.alarm_log(before.unwrap_or(u64::MAX), bounded(limit))?;
+        let rows = self
+            .shared
+            .state
+            .alarm_log(before.unwrap_or(u64::MAX), bounded(limit))?;
         rows.into_iter().map(log_view).collect()
     }
 
@@ -110,7 +116,8 @@ impl AlarmService {
     pub fn counts(&self) -> AlarmCounts {
         let inner = self.lock();
         let mut counts = AlarmCounts {
-            not_durable: inner.unwritten.log_rows(),
+            not_durable: inner.log_rows(),
+            not_journaled: inner.early.marks(),
             log_dropped: inner.unwritten.dropped,
             ..AlarmCounts::default()
         };

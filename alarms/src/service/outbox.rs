@@ -1,28 +1,53 @@
 //! What the sender of notices needs: from disk, and from memory while the disk fails.
 
+use rustc_hash::FxHashMap;
 use store::state::alarms::{Fate, Notice};
 use telemetry::Timestamp;
 
 use super::{AlarmError, AlarmService, bounded};
 
+/// Most outcomes that wait for a slow disk. Beyond, an outcome is forgotten and its notice sent again.
+const FATES_MAX: usize = 10_000;
+
+/// Whether a notice of the disk is still to be sent, by what is known since.
+fn is_due(fates: &FxHashMap<Box<str>, Notice>, notice: &Notice, now: Timestamp) -> bool {
+    fates
+        .get(&notice.key)
+        .is_none_or(|fate| fate.fate == Fate::Waiting && fate.next_at <= now)
+}
+
 impl AlarmService {
     /// Comes back when a notice was made.
     pub async fn outbox_changed(&self) {
-        self.outbox.notified().await;
+        self.shared.outbox.notified().await;
     }
 
     /// Notices due at `now`, life-safety first: those on disk, and those that the failing disk could not take.
     #[must_use]
     pub fn notices_due(&self, now: Timestamp, limit: usize) -> Vec<Notice> {
-        let mut due: Vec<Notice> = self
-            .lock()
-            .volatile
-            .iter()
-            .filter(|notice| notice.next_at <= now)
-            .cloned()
-            .collect();
-        match self.state.notices_due(now, limit) {
-            Ok(more) => due.extend(more),
+        let (mut due, fates) = {
+            let inner = self.lock();
+            let due: Vec<Notice> = inner
+                .volatile
+                .iter()
+                .filter(|notice| notice.next_at <= now)
+                .cloned()
+                .collect();
+            (due, inner.fates.clone())
+        };
+        // As many more as have had their answer since.
+        match self
+            .shared
+            .state
+            .notices_due(now, limit.saturating_add(fates.len()))
+        {
+            Ok(stored) => {
+                let waiting = stored.into_iter().filter(|notice| is_due(&fates, notice, now));
+                let new: Vec<Notice> = waiting
+                    .filter(|notice| !due.iter().any(|known| known.key == notice.key))
+                    .collect();
+                due.extend(new);
+            }
             Err(error) => tracing::error!(%error, "the outbox cannot be read"),
         }
         due.sort_by_key(|notice| (!notice.life_safety, notice.next_at, notice.seq));
@@ -33,12 +58,32 @@ impl AlarmService {
     /// When the next notice is due.
     #[must_use]
     pub fn next_notice_at(&self) -> Option<Timestamp> {
-        let volatile = self.lock().volatile.iter().map(|notice| notice.next_at).min();
-        let stored = self.state.next_notice_at().ok().flatten();
+        let (volatile, fates) = {
+            let inner = self.lock();
+            let next = inner.volatile.iter().map(|notice| notice.next_at).min();
+            (next, inner.fates.clone())
+        };
+        let stored =
+            if fates.is_empty() {
+                self.shared.state.next_notice_at().ok().flatten()
+            } else {
+                let waiting = self
+                    .shared
+                    .state
+                    .notices_due(Timestamp::MAX, fates.len().saturating_add(1));
+                let next = waiting.unwrap_or_default().into_iter().filter_map(|notice| {
+                    match fates.get(&notice.key) {
+                        Some(fate) => (fate.fate == Fate::Waiting).then_some(fate.next_at),
+                        None => Some(notice.next_at),
+                    }
+                });
+                next.min()
+            };
         volatile.into_iter().chain(stored).min()
     }
 
-    /// Writes down how an attempt ended. Where the disk fails, the notice is sent again later with the same key.
+    /// Writes down how an attempt ended, with the next commit. Where the disk fails, and after a crash before it, the
+    /// notice is sent again later with the same key.
     pub fn record_notice(&self, notice: &Notice) {
         let mut inner = self.lock();
         let done = notice.fate != Fate::Waiting;
@@ -56,10 +101,12 @@ impl AlarmService {
         if done {
             inner.volatile.retain(|known| known.key != notice.key);
         }
-        drop(inner);
-        if let Err(error) = self.state.record_notice(notice) {
-            tracing::error!(%error, key = %notice.key, "the fate of a notice is not on disk");
+        if inner.fates.len() < FATES_MAX {
+            inner.fates.insert(notice.key.clone(), notice.clone());
         }
+        inner.attempts.want();
+        drop(inner);
+        self.shared.wanted.notify_one();
     }
 
     /// The newest notices, whatever became of them.
@@ -67,6 +114,13 @@ impl AlarmService {
     /// # Errors
     /// [`AlarmError::State`] when the disk fails.
     pub fn notices(&self, limit: usize) -> Result<Vec<Notice>, AlarmError> {
-        Ok(self.state.notices(bounded(limit))?)
+        let mut notices = self.shared.state.notices(bounded(limit))?;
+        let inner = self.lock();
+        for notice in &mut notices {
+            if let Some(fate) = inner.fates.get(&notice.key) {
+                notice.clone_from(fate);
+            }
+        }
+        Ok(notices)
     }
 }

@@ -300,6 +300,138 @@ fn on_a_failing_disk_alarms_go_out_from_memory_and_are_written_when_it_recovers(
     assert!(service.notices_due(s(0), 10).is_empty());
 }
 
+#[test]
+fn a_reading_judged_before_the_journal_had_it_is_judged_once_and_marked_until_then() {
+    let mut desk = Desk::new();
+    let webhook = "name = \"hook\"\nurl = \"http://127.0.0.1:9/\"";
+    desk.settings.webhooks.push(toml::from_str(webhook).unwrap());
+    let service = desk.open();
+    let mut changes = service.subscribe();
+    // Given gas that the journal has not taken,
+    let leak = desk.batch(7, &[("G1", 5, 40.0, GOOD)]);
+    service.observe_early(&leak);
+    // then people are told at once, and that it is not durable: on the feed, in the list and in the notice.
+    assert!(!changes.try_recv().unwrap().durable);
+    assert!(!service.list(&open_only()).unwrap()[0].durable);
+    assert!(!service.get("G1~HI~1").unwrap().durable);
+    let notices = service.notices(10).unwrap();
+    assert_eq!(notices.len(), 1);
+    assert!(
+        notices[0].payload.contains(r#""durable":false"#),
+        "{}",
+        notices[0].payload
+    );
+    assert!(notices[0].payload.contains("[NOT YET DURABLE]"));
+    assert_eq!(service.counts().not_journaled, 1);
+    // The journal's cursor has not moved.
+    assert_eq!(service.cursor(), Lsn::ZERO);
+    // When the device sends it again, or the journal brings it, nothing is raised twice,
+    service.observe_early(&leak);
+    service.observe(&leak);
+    assert!(changes.try_recv().is_err());
+    assert_eq!(service.notices(10).unwrap().len(), 1);
+    assert_eq!(service.log(None, 10).unwrap().len(), 1);
+    // and the mark goes away.
+    assert!(service.list(&open_only()).unwrap()[0].durable);
+    assert_eq!(service.counts().not_journaled, 0);
+    service.close();
+    assert_eq!(service.cursor(), Lsn(7));
+}
+
+#[test]
+fn a_reading_that_comes_out_of_the_journal_long_after_it_was_judged_raises_nothing_anew() {
+    let desk = Desk::new();
+    let service = desk.open();
+    let mut changes = service.subscribe();
+    // Given a short leak and its end, both judged early, and a minute of readings after them,
+    let stories: Vec<Batch> = [(0, 40.0), (10, 5.0), (20, 5.0), (80, 5.0), (160, 5.0)]
+        .into_iter()
+        .zip(1..)
+        .map(|((seconds, value), lsn)| desk.batch(lsn, &[("G1", seconds, value, GOOD)]))
+        .collect();
+    for batch in &stories {
+        desk.to(batch.points[0].arrived.millis() / 1000);
+        service.observe_early(batch);
+    }
+    let told = std::iter::from_fn(|| changes.try_recv().ok()).count();
+    assert!(told >= 2, "raised and cleared: {told}");
+    // when the journal brings them all, beyond what the engine remembers, then nobody hears of it again.
+    for batch in &stories {
+        service.observe(batch);
+    }
+    assert!(changes.try_recv().is_err());
+    assert_eq!(service.get("G1~HI~1").unwrap().occurrence, 1);
+    assert!(service.get("G1~HI~2").is_err());
+}
+
+#[test]
+fn while_the_disk_is_slow_alarms_go_out_from_memory_and_the_mark_goes_when_it_is_done() {
+    let mut desk = Desk::new();
+    let webhook = "name = \"hook\"\nurl = \"http://127.0.0.1:9/\"";
+    desk.settings.webhooks.push(toml::from_str(webhook).unwrap());
+    let service = desk.open();
+    service.set_patience(Duration::from_millis(50));
+    let mut changes = service.subscribe();
+    // Given somebody who holds the database's write lock,
+    let other = rusqlite::Connection::open(desk.folder.path().join("state.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // when gas is found, then people are told, from memory, and the notice can be sent,
+    service.observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));
+    assert!(!changes.try_recv().unwrap().durable);
+    assert!(!service.list(&open_only()).unwrap()[0].durable);
+    let notices = service.notices_due(s(0), 10);
+    assert_eq!(notices.len(), 1);
+    // and what becomes of it is remembered.
+    service.record_notice(&Notice {
+        fate: Fate::Delivered,
+        attempts: 1,
+        delivered_at: Some(s(0)),
+        ..notices[0].clone()
+    });
+    assert!(service.notices_due(s(0), 10).is_empty());
+    // When the lock is gone, everything comes on disk: once, delivered, and without a mark.
+    other.execute_batch("COMMIT").unwrap();
+    service.close();
+    assert!(service.list(&open_only()).unwrap()[0].durable);
+    drop(service);
+    let service = desk.open();
+    assert_eq!(service.cursor(), Lsn(1));
+    let notices = service.notices(10).unwrap();
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].fate, Fate::Delivered);
+    assert!(service.notices_due(s(0), 10).is_empty());
+}
+
+#[test]
+fn after_a_pause_of_the_whole_program_nobody_counts_as_silent_who_could_not_be_heard() {
+    let desk = Desk::new();
+    let service = desk.open();
+    service.expect_ticks(Duration::from_millis(250));
+    service.observe(&desk.batch(1, &[("G1", 0, 5.0, GOOD)]));
+    // Given a second in which the clock was looked at four times a second,
+    for _ in 0..4 {
+        desk.clock.advance(Span::from_millis(250));
+        service.tick();
+    }
+    // when the program then stands still for as long as a device may be silent,
+    desk.clock.advance(Span::from_secs(90));
+    service.tick();
+    // then silence is not raised, but it is when the device says nothing after the grace either.
+    let silent = || {
+        service
+            .list(&open_only())
+            .unwrap()
+            .iter()
+            .any(|alarm| alarm.rule == "G1/silence")
+    };
+    assert!(!silent());
+    for _ in 0..4 * 61 {
+        desk.clock.advance(Span::from_millis(250));
+        service.tick();
+    }
+    assert!(silent());
+}
+
 /// What a person would find in the log.
 fn log_of(service: &AlarmService) -> Vec<(u64, String)> {
     let mut rows: Vec<(u64, String)> = service

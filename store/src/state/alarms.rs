@@ -8,8 +8,8 @@ use telemetry::{Lsn, Timestamp};
 
 use super::{State, StateError};
 
-use outbox::write_notices;
 pub use outbox::{Fate, Notice};
+use outbox::{write_fates, write_notices};
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS alarm_state (
@@ -131,6 +131,8 @@ pub struct AlarmCommit {
     pub occurrences: Vec<OccurrenceRow>,
     /// What has to be told. A key that is there already stays as it is.
     pub notices: Vec<Notice>,
+    /// How attempts to send ended; of notices that are there or among `notices`.
+    pub fates: Vec<Notice>,
 }
 
 impl State {
@@ -144,6 +146,7 @@ impl State {
             write_log(tx, &commit.log)?;
             write_occurrences(tx, &commit.occurrences)?;
             write_notices(tx, &commit.notices)?;
+            write_fates(tx, &commit.fates)?;
             let AlarmCursor { lsn, seq, now } = commit.cursor;
             tx.execute(
                 "INSERT INTO alarm_cursor (id, lsn, seq, now) VALUES (0, ?1, ?2, ?3)

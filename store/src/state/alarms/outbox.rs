@@ -131,19 +131,25 @@ impl State {
     /// [`StateError::Engine`] when the disk fails; the notice will then be sent again, with the same key.
     pub fn record_notice(&self, notice: &Notice) -> Result<(), StateError> {
         self.write("recording a notice", |tx| {
-            tx.prepare_cached(
-                "UPDATE outbox SET fate = ?2, attempts = ?3, next_at = ?4, delivered_at = ?5 WHERE key = ?1",
-            )?
-            .execute(params![
-                notice.key,
-                notice.fate.name(),
-                notice.attempts,
-                notice.next_at.millis(),
-                notice.delivered_at.map(Timestamp::millis),
-            ])
-            .map(|_| ())
+            write_fates(tx, std::slice::from_ref(notice))
         })
     }
+}
+
+pub(super) fn write_fates(tx: &Transaction<'_>, fates: &[Notice]) -> rusqlite::Result<()> {
+    let mut put = tx.prepare_cached(
+        "UPDATE outbox SET fate = ?2, attempts = ?3, next_at = ?4, delivered_at = ?5 WHERE key = ?1",
+    )?;
+    for notice in fates {
+        put.execute(params![
+            notice.key,
+            notice.fate.name(),
+            notice.attempts,
+            notice.next_at.millis(),
+            notice.delivered_at.map(Timestamp::millis),
+        ])?;
+    }
+    Ok(())
 }
 
 pub(super) fn write_notices(tx: &Transaction<'_>, notices: &[Notice]) -> rusqlite::Result<()> {
