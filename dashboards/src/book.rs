@@ -88,6 +88,8 @@ pub struct AlarmView {
     pub open: bool,
     /// Its device has gone silent: whether the cause still stands is not known.
     pub stale: bool,
+    /// Whether it, and the readings behind it, are on disk. When not, the disk is slow or fails.
+    pub durable: bool,
     /// Marks: `late`, `historical`, `contradicted`, `momentary`.
     pub tags: Vec<&'static str>,
     /// Where.

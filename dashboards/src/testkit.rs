@@ -145,6 +145,7 @@ pub(crate) fn alarm(catalogue: &Catalogue, device: &str, rule: &str) -> AlarmVie
         state: AlarmStage::Unacknowledged,
         open: true,
         stale: false,
+        durable: true,
         tags: Vec::new(),
         site: site.id.clone(),
         site_name: site.name.clone(),

@@ -139,6 +139,7 @@ texts! {
     no_data: "无数据", "no data";
     some_silent: "部分设备无数据", "some devices without data";
     stale: "数据中断", "stale";
+    not_durable: "尚未落盘", "not yet durable";
     normal: "正常", "normal";
     life_safety: "生命安全", "life safety";
     computed_at: "计算于", "computed at";

@@ -55,6 +55,7 @@ impl ServiceBook {
             priority: alarm.priority,
             life_safety: alarm.life_safety,
             stale: alarm.stale,
+            durable: alarm.durable,
             site_name: alarm.site_name,
             device_name: alarm.device_name,
             signal: alarm.signal,
@@ -144,7 +145,8 @@ impl Changes for Following {
                 match self.receiver.recv().await {
                     Ok(change) => {
                         if let Some(view) = self.book.view(change.alarm.clone()) {
-                            return Change::Alarm(Box::new(view));
+                            let durable = view.durable && change.durable;
+                            return Change::Alarm(Box::new(AlarmView { durable, ..view }));
                         }
                     }
                     Err(RecvError::Lagged(lost)) => return Change::Missed(lost),

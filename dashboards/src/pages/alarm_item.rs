@@ -30,6 +30,7 @@ pub(crate) struct AlarmItem {
     pub(crate) priority_code: &'static str,
     pub(crate) life_safety: bool,
     pub(crate) stale: bool,
+    pub(crate) durable: bool,
     pub(crate) backfill: bool,
     pub(crate) can_acknowledge: bool,
     pub(crate) state: &'static str,
@@ -69,6 +70,7 @@ impl AlarmItem {
             priority_code: text::priority_code(alarm.priority),
             life_safety: alarm.life_safety,
             stale: alarm.stale,
+            durable: alarm.durable,
             backfill: alarm.tags.contains(&"historical"),
             can_acknowledge: alarm.state.wants_acknowledgement(),
             state: match alarm.state {
