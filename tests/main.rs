@@ -24,7 +24,6 @@ mod disk_full;
 mod external;
 mod figures;
 mod hj212;
-mod interop;
 mod modbus;
 mod push;
 mod simulated;
