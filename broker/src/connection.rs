@@ -101,6 +101,8 @@ pub(crate) struct Admitted {
     /// Largest packet that the client takes.
     pub(crate) packet_bytes_max: Option<usize>,
     pub(crate) aliases: AliasesOut,
+    /// Whether it wants to be told why something is refused.
+    pub(crate) wants_reasons: bool,
 }
 
 struct Client<S> {
@@ -120,6 +122,7 @@ struct Client<S> {
     silence_max: Option<Duration>,
     packet_bytes_max: Option<usize>,
     aliases: AliasesOut,
+    wants_reasons: bool,
     in_flight: InFlight,
     settling: Settling,
     subscriber: Option<Subscriber>,
@@ -161,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             silence_max: admitted.keep_alive.map(|keep_alive| keep_alive.mul_f64(1.5)),
             packet_bytes_max: admitted.packet_bytes_max,
             aliases: admitted.aliases,
+            wants_reasons: admitted.wants_reasons,
             in_flight: InFlight::default(),
             settling: Settling::default(),
             subscriber: None,
@@ -307,6 +311,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             ),
         };
         self.close.get_or_insert(close);
+    }
+
+    /// `why`, when the client wants to be told such things and takes a packet of `bytes` and that much. Source:
+    /// MQTT 5.0 §3.1.2.11.7.
+    fn tells(&self, why: &'static str, bytes: usize) -> Option<&'static str> {
+        let fits = (self.packet_bytes_max).is_none_or(|max| bytes + 3 + why.len() <= max);
+        (self.wants_reasons && fits).then_some(why)
     }
 
     fn end(&mut self, code: u8, cause: Cause, why: &'static str) {

@@ -1,13 +1,13 @@
 //! The MQTT front door: listens, decodes, knows who is there, and acknowledges what the journal holds.
 //!
-//! The gate speaks MQTT 3.1.1 and 5 with QoS 0 and 1 over TCP. It never acknowledges a message before
-//! the [`Intake`] has said that it is safe, never trusts a byte before the codec has looked at it, and
-//! never lets a slow client hold up another. It keeps nothing on disk itself: what it hands to
-//! subscribers is a live feed, best effort and counted. Not built yet, and refused in the protocol's own
-//! words: QoS 2, retained messages, sessions that outlive a connection, shared subscriptions.
+//! The gate speaks MQTT 3.1.1 and 5 whole, but for enhanced authentication, which it refuses in the protocol's own
+//! words. It never acknowledges a message before the [`Intake`] has said that it is safe and the [`Keeper`] what it
+//! changes for others, never trusts a byte before the codec has looked at it, and never lets a slow client hold up
+//! another. It touches no disk itself.
 //!
-//! Start with [`Gate::start`], then `connection.rs` (one task per client) and `protocol.rs` (what each
-//! packet leads to, pure). The codec under `codec/` is pure as well.
+//! Start with [`Gate::start`], then `connection.rs` (one task per client), `protocol.rs` (what each packet leads to)
+//! and `exchange.rs` (how a message finds its subscribers). Pure, without socket, clock or lock: `codec/`, `protocol/`,
+//! `tree.rs`, `session/outbox.rs`, `retained.rs`, `records.rs`.
 
 mod gate;
 

@@ -104,10 +104,10 @@ pub const TOPIC_ALIASES_MAX: u16 = 16;
 pub const KEEP_ALIVE_MAX_S: u16 = 3600;
 /// Answers of one connection that wait until something is kept. More: its socket is not read.
 pub const SETTLING_MAX: usize = 64;
-/// Connections with subscriptions. More: SUBACK 0x97 (3.1.1: 0x80).
+/// Connections that the router serves. More: the tree of subscriptions serves them.
 pub const SUBSCRIBERS_MAX: usize = 10_000;
-/// Different filters in the life of the gate; rumqttd keeps a log for each and never forgets one. More:
-/// SUBACK 0x97 (3.1.1: 0x80).
+/// Different filters that the router serves in the life of the gate; rumqttd keeps a log for each and never forgets
+/// one. More: the tree of subscriptions serves the client.
 pub const FILTERS_MAX: usize = 20_000;
 /// Different topics that are fanned out in the life of the gate; rumqttd remembers each. More: their
 /// messages are stored as ever, but do not reach subscribers, and are counted as dropped.

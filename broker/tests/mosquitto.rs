@@ -27,14 +27,14 @@ async fn output(mut command: Command) -> Output {
 const VERSIONS: [&str; 2] = ["mqttv311", "mqttv5"];
 
 #[tokio::test]
-async fn mosquitto_pub_and_sub_work_in_both_versions_and_with_both_qos() {
+async fn mosquitto_pub_and_sub_work_in_both_versions_and_with_every_qos() {
     let intake = Default::default();
     let gate = gate(&intake, Anonymous::SubscribeOnly, |_| {}).await;
     let port = gate.local_addr().port();
     let mut subscriptions = 0;
     for sub_version in VERSIONS {
         for pub_version in VERSIONS {
-            for qos in ["0", "1"] {
+            for qos in ["0", "1", "2"] {
                 // Given a subscriber that ends after one message,
                 let mut sub = command("mosquitto_sub", port, sub_version);
                 sub.args(["-t", "tw/v1/#", "-q", qos, "-C", "1", "-F", "%t %q %p"]);
@@ -68,7 +68,7 @@ async fn mosquitto_pub_and_sub_work_in_both_versions_and_with_both_qos() {
             }
         }
     }
-    assert_eq!(intake.taken().len(), 8);
+    assert_eq!(intake.taken().len(), 12);
 }
 
 #[tokio::test]
@@ -149,4 +149,53 @@ async fn a_burst_of_mosquitto_pub_is_acknowledged_to_the_last_line() {
     let expected: Vec<String> = (0..1000).chain(0..1000).map(|n| n.to_string()).collect();
     assert_eq!(intake.payloads(), expected);
     assert_eq!(gate.counters().pubacks, 2000);
+}
+
+#[tokio::test]
+async fn mosquitto_sub_finds_what_waited_for_it_and_what_is_retained() {
+    for version in VERSIONS {
+        let home = Home::default();
+        let gate = home.gate().await;
+        let port = gate.local_addr().port();
+        // Given a client with a session that stays, which has subscribed (-E) and gone,
+        let lasting = |filter: &str| {
+            let mut sub = command("mosquitto_sub", port, version);
+            sub.args(["-i", "scada", "-c", "-q", "2", "-t", filter]);
+            sub
+        };
+        let mut first = lasting("tw/v1/+/telemetry");
+        first.arg("-E");
+        let gone = output(first).await;
+        assert!(gone.status.success(), "{gone:?}");
+        // when messages are published with each QoS, and one is retained,
+        let publish = |topic: &str, qos: &str, message: &str, retain: bool| {
+            let mut publisher = command("mosquitto_pub", port, version);
+            publisher.args(["-i", "pump-1", "-u", "pump-1", "-P", "secret", "-q", qos]);
+            publisher.args(["-t", topic, "-m", message]);
+            if retain {
+                publisher.arg("-r");
+            }
+            publisher
+        };
+        for (qos, message) in [("0", "zero"), ("1", "one"), ("2", "two")] {
+            let sent = output(publish("tw/v1/pump-1/telemetry", qos, message, false)).await;
+            assert!(sent.status.success(), "{sent:?}");
+        }
+        assert!(
+            output(publish("tw/v1/pump-1/state", "1", "on", true))
+                .await
+                .status
+                .success()
+        );
+        // then the two with QoS 1 and 2 have waited for it,
+        let mut again = lasting("tw/v1/+/telemetry");
+        again.args(["-C", "2", "-F", "%q %p"]);
+        let got = output(again).await;
+        assert_eq!(String::from_utf8_lossy(&got.stdout), "1 one\n2 two\n", "{got:?}");
+        // and who comes later finds the retained one, with its flag.
+        let mut late = command("mosquitto_sub", port, version);
+        late.args(["-t", "tw/v1/+/state", "-q", "1", "-C", "1", "-F", "%r %p"]);
+        let got = output(late).await;
+        assert_eq!(String::from_utf8_lossy(&got.stdout), "1 on\n", "{got:?}");
+    }
 }

@@ -167,3 +167,34 @@ async fn a_will_goes_with_any_disconnect_but_the_plain_one() {
     client.send(&[0xE0, 1, 0x80]).await;
     until("the will", || intake.payloads() == ["offline"]).await;
 }
+
+#[tokio::test]
+async fn a_refusal_says_why_in_words_unless_the_client_does_not_want_to_know() {
+    let (gate, _) = plain_gate().await;
+    let foreign = Post {
+        topic: "tw/v1/pump-2/telemetry",
+        ..Post::default()
+    };
+    let mut client = Client::connect(gate.local_addr(), hello(5, "pump-1")).await;
+    client.send(&foreign.bytes()).await;
+    let words = string("you may not do that here");
+    let length = u8::try_from(words.len() + 1).unwrap();
+    let expected = [&[0, 1, 0x87, length, 0x1F][..], &words].concat();
+    assert_eq!(client.packet().await, (0x40, expected));
+    client.send(&[0xF0, 0]).await;
+    let (first, body) = client.packet().await;
+    let words = string("AUTH without an authentication method");
+    assert_eq!((first, body[0], &body[3..]), (0xE0, 0x82, &words[..]));
+    // Request problem information 0 (0x17), and a largest packet of 20 bytes (0x27): no words.
+    for properties in [&[0x17, 0][..], &[0x27, 0, 0, 0, 20]] {
+        let terse = Hello {
+            properties,
+            ..hello(5, "pump-1")
+        };
+        let mut client = Client::connect(gate.local_addr(), terse).await;
+        client.send(&foreign.bytes()).await;
+        assert_eq!(client.packet().await, (0x40, vec![0, 1, 0x87]));
+        client.send(&[0xF0, 0]).await;
+        assert_eq!(client.packet().await, (0xE0, vec![0x82]));
+    }
+}

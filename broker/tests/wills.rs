@@ -68,13 +68,13 @@ async fn a_will_is_published_at_the_end_of_the_session_when_that_comes_first() {
 }
 
 #[tokio::test]
-async fn a_will_survives_a_gate_that_is_cut_off() {
+async fn a_will_survives_a_kill_and_an_orderly_stop() {
     let home = Home::default();
     let gate = home.gate().await;
-    let mut client = Client::connect(gate.local_addr(), with_will(&DELAY)).await;
-    drop(gate);
-    client.expect_disconnect(0x8B).await;
-    // Given a gate that starts again, then the delay counts from there,
+    let client = Client::connect(gate.local_addr(), with_will(&DELAY)).await;
+    // Given a gate that is killed and starts again, then the delay counts from there,
+    let home = home.killed().await;
+    drop((gate, client));
     let gate = home.gate().await;
     home.pass(59);
     Client::resume(gate.local_addr(), with_will(&DELAY))

@@ -40,6 +40,15 @@ pub(crate) fn connack(
     }
 }
 
+/// CONNACK that refuses, with the reason in words.
+pub(crate) fn refusal(out: &mut BytesMut, version: Version, code: u8, why: Option<&str>) {
+    let properties = why.map(|why| Properties {
+        reason_string: Some(why.into()),
+        ..Properties::default()
+    });
+    connack(out, version, code, false, properties.as_ref());
+}
+
 /// A PUBLISH as it goes to one client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
@@ -99,8 +108,9 @@ pub(crate) enum Ack {
     Pubcomp,
 }
 
-/// PUBACK, PUBREC, PUBREL or PUBCOMP. A code other than success can only be said in 5; 3.1.1 has no word for it.
-pub(crate) fn ack(out: &mut BytesMut, version: Version, kind: Ack, id: u16, code: u8) {
+/// PUBACK, PUBREC, PUBREL or PUBCOMP. A code other than success, and why, can only be said in 5; 3.1.1 has no word
+/// for it.
+pub(crate) fn ack(out: &mut BytesMut, version: Version, kind: Ack, id: u16, (code, why): (u8, Option<&str>)) {
     let [high, low] = id.to_be_bytes();
     let first = match kind {
         Ack::Puback => 0x40,
@@ -108,10 +118,21 @@ pub(crate) fn ack(out: &mut BytesMut, version: Version, kind: Ack, id: u16, code
         Ack::Pubrel => 0x62,
         Ack::Pubcomp => 0x70,
     };
-    if version == Version::V5 && code != reason::SUCCESS {
-        out.put_slice(&[first, 3, high, low, code]);
-    } else {
-        out.put_slice(&[first, 2, high, low]);
+    if version == Version::V311 || code == reason::SUCCESS {
+        return out.put_slice(&[first, 2, high, low]);
+    }
+    let mut body = BytesMut::with_capacity(64);
+    body.put_slice(&[high, low, code]);
+    put_why(&mut body, why);
+    packet(out, first, &body);
+}
+
+/// The properties of a packet that has none but a reason string, which may stand at its end only.
+fn put_why(body: &mut BytesMut, why: Option<&str>) {
+    if let Some(why) = why {
+        put_varint(body, 3 + why.len());
+        body.put_u8(0x1F);
+        put_binary(body, why.as_bytes());
     }
 }
 
@@ -154,8 +175,11 @@ pub(crate) fn pingresp(out: &mut BytesMut) {
 }
 
 /// DISCONNECT from the server exists in 5 only; in 3.1.1 nothing is written.
-pub(crate) fn disconnect(out: &mut BytesMut, version: Version, code: u8) {
+pub(crate) fn disconnect(out: &mut BytesMut, version: Version, code: u8, why: Option<&str>) {
     if version == Version::V5 {
-        out.put_slice(&[0xE0, 1, code]);
+        let mut body = BytesMut::with_capacity(64);
+        body.put_u8(code);
+        put_why(&mut body, why);
+        packet(out, 0xE0, &body);
     }
 }

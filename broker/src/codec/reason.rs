@@ -25,6 +25,23 @@ pub(crate) const QUOTA_EXCEEDED: u8 = 0x97;
 pub(crate) const ADMINISTRATIVE_ACTION: u8 = 0x98;
 pub(crate) const CONNECTION_RATE_EXCEEDED: u8 = 0x9F;
 
+/// What a code means, as a reason string. The codes that the gate sends without words of their own.
+pub(crate) const fn words(code: u8) -> &'static str {
+    match code {
+        UNSUPPORTED_VERSION => "only MQTT 3.1.1 and 5 are spoken here",
+        CLIENT_ID_NOT_VALID => "the client identifier is not yours",
+        BAD_USER_OR_PASSWORD => "unknown user name or wrong password",
+        NOT_AUTHORIZED => "you may not do that here",
+        SERVER_UNAVAILABLE => "not now; try again later",
+        SERVER_SHUTTING_DOWN => "the gate stops",
+        BAD_AUTHENTICATION_METHOD => "there is no enhanced authentication here",
+        PACKET_ID_NOT_FOUND => "nothing is under way with this packet identifier",
+        QUOTA_EXCEEDED => "no room for more",
+        CONNECTION_RATE_EXCEEDED => "too many attempts; try again later",
+        _ => "refused",
+    }
+}
+
 /// SUBACK of 3.1.1: the filter is refused.
 pub(crate) const V311_SUBSCRIBE_FAILURE: u8 = 0x80;
 

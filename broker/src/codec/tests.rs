@@ -166,11 +166,11 @@ fn the_answers_have_the_bytes_of_the_standard() {
         [0x20, 5, 1, 0, 2, 0x24, 1]
     );
     assert_eq!(
-        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, 0)),
+        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, (0, None))),
         [0x40, 2, 1, 2]
     );
     assert_eq!(
-        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, 0x87)),
+        written(&|out| encode::ack(out, v5, encode::Ack::Puback, 258, (0x87, None))),
         [0x40, 3, 1, 2, 0x87]
     );
     assert_eq!(
@@ -189,8 +189,25 @@ fn the_answers_have_the_bytes_of_the_standard() {
         written(&|out| encode::unsuback(out, v5, 1, &[0x11])),
         [0xB0, 4, 0, 1, 0, 0x11]
     );
-    assert_eq!(written(&|out| encode::disconnect(out, v4, 0x8B)), b"");
-    assert_eq!(written(&|out| encode::disconnect(out, v5, 0x8B)), [0xE0, 1, 0x8B]);
+    assert_eq!(written(&|out| encode::disconnect(out, v4, 0x8B, None)), b"");
+    assert_eq!(
+        written(&|out| encode::disconnect(out, v5, 0x8B, None)),
+        [0xE0, 1, 0x8B]
+    );
+    // With words: a property 0x1F of five bytes.
+    let why = Some("no");
+    assert_eq!(
+        written(&|out| encode::disconnect(out, v5, 0x8B, why)),
+        [0xE0, 7, 0x8B, 5, 0x1F, 0, 2, b'n', b'o']
+    );
+    assert_eq!(
+        written(&|out| encode::ack(out, v5, encode::Ack::Pubrec, 258, (0x87, why))),
+        [0x50, 9, 1, 2, 0x87, 5, 0x1F, 0, 2, b'n', b'o']
+    );
+    assert_eq!(
+        written(&|out| encode::refusal(out, v5, 0x86, why)),
+        [0x20, 8, 0, 0x86, 5, 0x1F, 0, 2, b'n', b'o']
+    );
     assert_eq!(written(&|out| encode::pingresp(out)), [0xD0, 0]);
 }
 
@@ -305,7 +322,7 @@ proptest! {
             (encode::Ack::Pubcomp, released, Packet::PubComp { id, code }),
         ] {
             let mut out = BytesMut::new();
-            encode::ack(&mut out, Version::V5, kind, id, code);
+            encode::ack(&mut out, Version::V5, kind, id, (code, None));
             let read = decode::decode(Version::V5, frame::next(&mut out, MAX).unwrap().unwrap());
             prop_assert_eq!(read.ok(), known.then_some(expected));
         }

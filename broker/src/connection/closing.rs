@@ -23,7 +23,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             tracing::warn!(client = %self.name, "messages under way were not acknowledged in time");
         }
         if let Some(code) = close.code {
-            encode::disconnect(&mut self.io.out, self.conversation.version, code);
+            let why = self.tells(close.why, 8);
+            encode::disconnect(&mut self.io.out, self.conversation.version, code, why);
         }
         self.part(close).await;
         drop(self.subscriber);

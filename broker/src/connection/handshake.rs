@@ -28,12 +28,14 @@ where
     let peer = arrival.peer;
     let connect = read_connect(shared, io, arrival).await?;
     let version = connect.version;
+    let wants_reasons = hello::wants_reasons(&connect);
     match welcome(shared, io, arrival, connect).await {
         Ok(admitted) => Some(admitted),
         Err(code) => {
             count_refusal(&shared.tally, code);
             tracing::info!(%peer, code, "connection refused");
-            encode::connack(&mut io.out, version, code, false, None);
+            let why = wants_reasons.then(|| reason::words(code));
+            encode::refusal(&mut io.out, version, code, why);
             None
         }
     }
@@ -98,7 +100,8 @@ fn answer_fault<S>(tally: &Tally, io: &mut Io<S>, fault: ConnectFault) {
             } else {
                 Version::V5
             };
-            encode::connack(&mut io.out, version, reason::UNSUPPORTED_VERSION, false, None);
+            // A version after 5 may read no more than the code.
+            encode::refusal(&mut io.out, version, reason::UNSUPPORTED_VERSION, None);
         }
         ConnectFault::Malformed(version, malformed) => {
             let too_large = malformed.code == reason::PACKET_TOO_LARGE;
@@ -108,7 +111,7 @@ fn answer_fault<S>(tally: &Tally, io: &mut Io<S>, fault: ConnectFault) {
                 &tally.malformed
             };
             count.one();
-            encode::connack(&mut io.out, version, malformed.code, false, None);
+            encode::refusal(&mut io.out, version, malformed.code, Some(malformed.why));
         }
     }
 }
@@ -180,6 +183,7 @@ async fn welcome<S>(
         place,
         allowance,
         pace,
+        wants_reasons: hello::wants_reasons(&connect),
         aliases: AliasesOut::new(limits.and_then(|properties| properties.topic_alias_maximum)),
         keep_alive: hello::keep_alive_s(&connect).map(|seconds| Duration::from_secs(seconds.into())),
         packet_bytes_max: client_maximum.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),

@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                         self.conversation.version,
                         kind,
                         id,
-                        reason::SUCCESS,
+                        (reason::SUCCESS, None),
                     );
                 }
                 Out::Publish { id, dup, entry } => {

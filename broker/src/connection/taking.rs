@@ -271,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
         let version = self.conversation.version;
         let (mut ones, mut pubacks, mut pubrecs) = (0, 0, 0);
         for (kind, id, code) in words.acks {
-            encode::ack(&mut self.io.out, version, kind, id, code);
+            let why = self.tells(reason::words(code), 8);
+            encode::ack(&mut self.io.out, version, kind, id, (code, why));
             let success = usize::from(code == reason::SUCCESS);
             match kind {
                 Ack::Puback => {

@@ -159,9 +159,10 @@ impl Exchange {
     /// is or has room, one whose session waits for it. Source: MQTT 5.0 §4.8.2.
     fn offer(&self, group: &Group<Arc<Session>>, message: &Arc<Message>, changes: &mut Vec<Change>) {
         let members: Vec<&Arc<Session>> = group.in_turn().collect();
-        let (here, away): (Vec<_>, Vec<_>) =
-            (members.into_iter()).partition(|member| member.state().connected);
-        for member in here.into_iter().chain(away) {
+        let is_here = |member: &&&Arc<Session>| member.state().connected;
+        let here = members.iter().filter(is_here);
+        let away = members.iter().filter(|member| !is_here(member));
+        for member in here.chain(away) {
             let terms = |state: &State| state.shared_terms(message, &group.path);
             if self.put_in(member, message, terms, Some(&group.path), changes) {
                 return;

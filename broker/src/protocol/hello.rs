@@ -50,6 +50,11 @@ pub(crate) fn keep_alive_s(connect: &Connect) -> Option<u16> {
     }
 }
 
+/// Whether a client wants to be told in words why something is refused. Source: MQTT 5.0 §3.1.2.11.7.
+pub(crate) fn wants_reasons(connect: &Connect) -> bool {
+    (connect.properties.as_ref()).is_none_or(|properties| properties.request_problem_information != Some(0))
+}
+
 /// The reason code of a refusal.
 pub(crate) const fn code(refusal: Refusal) -> u8 {
     match refusal {
