@@ -16,6 +16,8 @@ pub(crate) mod reason;
 pub(crate) mod wire;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 /// The versions spoken here.
