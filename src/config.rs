@@ -89,6 +89,8 @@ pub(crate) struct RegistryFile {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mqtt {
+    /// Whether the gate is there at all. Default true; false where devices publish to an external broker.
+    pub enabled: bool,
     /// Default `"127.0.0.1:1883"`. There is no TLS yet: beyond loopback, put a VPN in front.
     pub listen: SocketAddr,
     /// What a client without user name may do. Default `"refuse"`.
@@ -102,6 +104,7 @@ pub(crate) struct Mqtt {
 impl Default for Mqtt {
     fn default() -> Self {
         Self {
+            enabled: true,
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             anonymous: unspanned(AnonymousMay::Refuse),
             connections_max: 50_000,

@@ -134,7 +134,10 @@ async fn watch(
     origin: Origin,
 ) -> Result<(), Failure> {
     let history = history(state, origin)?;
-    child.run(server.mqtt, history).await?;
+    let gate = server
+        .mqtt
+        .ok_or_else(|| Failure::plain("a demo needs the MQTT gate"))?;
+    child.run(gate, history).await?;
     let mut shown = Shown::new(history);
     let mut keep = tokio::time::interval(KEEP_TIME_EVERY);
     let asked = stop::asked();

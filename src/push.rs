@@ -11,6 +11,9 @@ use telemetry::{DeviceId, RawMessage};
 
 use crate::intake::JournalIntake;
 
+/// A topic that whoever may publish anything may publish.
+const ANY_TOPIC: &str = "tw/v1/any/telemetry";
+
 /// The same credentials and the same journal as MQTT's.
 pub(crate) struct PushDoor {
     /// Whom the gate asks.
@@ -78,6 +81,10 @@ impl Door for PushDoor {
                     is_account: true,
                     permissions,
                 },
+                // Who may only listen is asked who they are.
+                Ok(Identity::Anonymous { permissions }) if permissions.may_publish(ANY_TOPIC).is_none() => {
+                    return Err(dashboards::push::Refusal::Unknown);
+                }
                 Ok(Identity::Anonymous { permissions }) => Known {
                     name: "/anonymous".to_owned(),
                     own: None,

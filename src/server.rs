@@ -63,8 +63,8 @@ pub(crate) struct Plan {
 
 /// A running server.
 pub(crate) struct Server {
-    /// Where the gate listens.
-    pub mqtt: SocketAddr,
+    /// Where the gate listens; none when it is switched off.
+    pub mqtt: Option<SocketAddr>,
     /// Where pages and API are.
     pub web: SocketAddr,
     sources: Arc<Sources>,
@@ -166,7 +166,7 @@ impl Server {
         let keep = *plan.config.data.keep.get_ref();
         let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
-        let mqtt = sources.gate.local_addr();
+        let mqtt = sources.gate.as_ref().map(Gate::local_addr);
         let (pages, data) = start_pages(plan, &sources, cancel.clone())?;
         Ok(Self {
             mqtt,
@@ -192,7 +192,10 @@ impl Server {
             env!("CARGO_PKG_VERSION")
         );
         println!("  pages  http://{}/", self.web);
-        println!("  MQTT   {}", self.mqtt);
+        match self.mqtt {
+            Some(address) => println!("  MQTT   {address}"),
+            None => println!("  MQTT   off"),
+        }
         for (name, what) in self.sources.doors.announced() {
             println!("  {name:6} {what}");
         }
@@ -203,7 +206,9 @@ impl Server {
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.poller.stop().await;
         self.sources.doors.stop().await;
-        self.sources.gate.stop().await;
+        if let Some(gate) = &self.sources.gate {
+            gate.stop().await;
+        }
         let sources = Arc::clone(&self.sources);
         let drained = tokio::task::spawn_blocking(move || sources.pipeline.stop()).await;
         self.watch.stop();
@@ -402,7 +407,10 @@ async fn start_gate(
     kept: &Kept,
     clock: &Arc<dyn Clock>,
     option: &'static str,
-) -> Result<Gate, Failure> {
+) -> Result<Option<Gate>, Failure> {
+    if !config.mqtt.enabled {
+        return Ok(None);
+    }
     let settings = GateConfig {
         connect_timeout: config.mqtt.connect_timeout.duration(),
         admission: Admission {
@@ -420,6 +428,7 @@ async fn start_gate(
         Arc::clone(clock),
     )
     .await
+    .map(Some)
     .map_err(|error| match error {
         GateError::Listen { source, address } => Failure::Address {
             what: "MQTT",

@@ -151,7 +151,10 @@ fn two_workers_share_the_load_and_a_kill_loses_and_doubles_nothing() {
     for device in &devices {
         registry += &county::mqtt_device(device, "sewage-station-small");
     }
-    let setup = Setup::new(&registry, &config(&broker, "workers = 2"));
+    let setup = Setup::new(
+        &registry,
+        &config(&broker, "workers = 2\n[mqtt]\nenabled = false"),
+    );
     let server = setup.start();
     wait_until_subscribed(&server, 2.0);
     let base = ask::now() - 3_000_000;
@@ -210,7 +213,15 @@ fn two_workers_share_the_load_and_a_kill_loses_and_doubles_nothing() {
         let have: BTreeMap<i64, f64> = points.iter().map(|(ms, value, _)| (*ms, *value)).collect();
         assert_eq!(have.len(), points.len(), "no time stands twice");
         assert_eq!(have, *account);
-        let ledger = ask::ledger(server.web, device);
+        let ledger = wait::until(&format!("the ledger of {device} has all"), wait::LONG, || {
+            let ledger = ask::ledger(server.web, device);
+            let stored = ledger["stored"].as_u64().unwrap();
+            if stored >= u64::try_from(account.len()).unwrap() {
+                Ok(ledger)
+            } else {
+                Err(ledger.to_string())
+            }
+        });
         assert_eq!(ledger["adds_up"], true, "{ledger}");
         assert_eq!(ledger["stored"], account.len(), "{ledger}");
     }

@@ -195,7 +195,7 @@ fn a_real_telegraf_writes_and_what_is_no_device_of_its_token_is_told_so() {
     let (file, config) = (setup.path().join("lines.txt"), setup.path().join("telegraf.conf"));
     std::fs::write(&file, lines).unwrap();
     let text = format!(
-        "[agent]\nomit_hostname = true\nflush_interval = \"1s\"\n\
+        "[agent]\nomit_hostname = true\nprecision = \"1ms\"\nflush_interval = \"1s\"\n\
          [[inputs.file]]\nfiles = [\"{}\"]\ndata_format = \"influx\"\n\
          [[outputs.influxdb_v2]]\nurls = [\"http://{}\"]\ntoken = \"station-1:secret\"\n\
          organization = \"any\"\nbucket = \"any\"\ncontent_encoding = \"gzip\"\n",

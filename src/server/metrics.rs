@@ -17,7 +17,8 @@ use crate::doors::Doors;
 
 /// The parts that are running.
 pub(super) struct Sources {
-    pub gate: Gate,
+    /// None when it is switched off.
+    pub gate: Option<Gate>,
     /// The doors beside the gate.
     pub doors: Doors,
     /// Whom the gate asks who somebody is.
@@ -38,7 +39,8 @@ impl Sources {
         self.journal_lines(&mut page);
         self.kept_lines(&mut page);
         self.store_lines(&mut page);
-        for (name, value) in self.gate.counters().iter() {
+        let gate = self.gate.as_ref().map(Gate::counters);
+        for (name, value) in gate.iter().flat_map(broker::Counters::iter) {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
         }
         for (name, value) in self.doors.counters() {

@@ -75,6 +75,8 @@ impl Server {
             });
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
+                // A gate that is switched off has no address; nobody connects to this one.
+                ["MQTT", "off"] => mqtt = "0.0.0.0:0".parse().ok(),
                 ["MQTT", address, ..] => mqtt = address.parse().ok(),
                 ["pages", address, ..] => {
                     web = address

@@ -2,15 +2,17 @@
 //!
 //! The library wants its event loop polled without a pause, so a task of its own does only that and hands on what
 //! comes. Each connection has a new client: what the library would remember of the one before (acknowledgements that
-//! were not sent) would be refused by the broker, which sends those messages again anyway.
+//! were not sent) would be refused by the broker, which sends those messages again anyway. So that a session which the
+//! broker has kept may be subscribed anew, the library is told that it had nothing under way ([`NothingUnderWay`]).
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::{Packet, Publish, RetainForwardRule, SubscribeFilter, SubscribeReasonCode};
 use rumqttc::{
-    AckMode, AsyncClient, Broker, BrokerSessionResumePolicy, ConnectionError, Event, EventLoop, MqttOptions,
-    TlsConfiguration, Transport,
+    AckMode, AsyncClient, Broker, ConnectionError, Event, EventLoop, MqttOptions, PersistedAckMode,
+    PersistedSession, SessionStore, SessionStoreError, SessionStoreKey, TlsConfiguration, Transport,
 };
 use telemetry::limits::{PAYLOAD_BYTES_MAX, TOPIC_BYTES_MAX};
 use tokio::sync::mpsc;
@@ -140,7 +142,7 @@ fn options(config: &ExternalConfig, number: u16, (host, port): &(String, u16)) -
     options
         .set_keep_alive(KEEP_ALIVE_S)
         .set_clean_start(false)
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_session_store(NothingUnderWay)
         .set_ack_mode(AckMode::Manual)
         .set_connect_timeout(CONNECT_TIME);
     let expiry_s = u32::try_from(config.session_expiry.as_secs()).unwrap_or(u32::MAX);
@@ -161,6 +163,39 @@ fn options(config: &ExternalConfig, number: u16, (host, port): &(String, u16)) -
     options
 }
 
+/// What the library asks for when it takes up a session: what it had sent before. Nothing is ever under way from here
+/// but a subscription, which is made anew, and acknowledgements, without which the broker sends again.
+#[derive(Clone, Copy, Debug)]
+struct NothingUnderWay;
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
+
+impl SessionStore for NothingUnderWay {
+    fn load<'a>(&'a self, key: &'a SessionStoreKey) -> Answer<'a, Option<PersistedSession>> {
+        let session = PersistedSession {
+            format_version: 1,
+            client_id: key.client_id().to_owned(),
+            clean_start: false,
+            session_expiry_interval: None,
+            outgoing_inflight_upper_limit: None,
+            ack_mode: PersistedAckMode::Manual,
+            last_pkid: 0,
+            last_puback: 0,
+            replay: Vec::new(),
+            incoming_qos2: Vec::new(),
+        };
+        Box::pin(std::future::ready(Ok(Some(session))))
+    }
+
+    fn save<'a>(&'a self, _: &'a SessionStoreKey, _: &'a PersistedSession) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn clear<'a>(&'a self, _: &'a SessionStoreKey) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// Keeps the connection moving until it fails, or nobody listens any more.
 async fn poll(mut events: EventLoop, tell: mpsc::Sender<Heard>) -> ConnectionError {
     loop {
@@ -170,12 +205,15 @@ async fn poll(mut events: EventLoop, tell: mpsc::Sender<Heard>) -> ConnectionErr
             Err(error) => return error,
         };
         let heard = match packet {
-            Packet::ConnAck(ack) => Heard::Up {
-                shares: ack
+            Packet::ConnAck(ack) => {
+                // It has served; else the library would write down its state at each acknowledgement.
+                events.options.clear_session_store();
+                let shares = ack
                     .properties
                     .and_then(|said| said.shared_subscription_available)
-                    .is_none_or(|available| available != 0),
-            },
+                    .is_none_or(|available| available != 0);
+                Heard::Up { shares }
+            }
             Packet::SubAck(ack) => Heard::Subscribed(ack.return_codes),
             Packet::Publish(publish) => Heard::Message(publish),
             _ => continue,

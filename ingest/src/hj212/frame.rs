@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_of_a_real_sewage_logger_is_found() {
+        // A sample that open parsers of HJ 212 are tried with (`domain.md` §1.8, vector 2): 457 bytes, CRC 6E80.
+        let sample = "##0457QN=20210320163101890;ST=32;CN=2011;PW=123456;MN=81733553213013;Flag=4;\
+                      CP=&&DataTime=20210320013400;w00000-Rtd=181.682,w00000-Flag=N;\
+                      w21001-SampleTime=20210320005400,w21001-Rtd=45.160,w21001-Flag=N;\
+                      w21011-SampleTime=20210320013400,w21011-Rtd=1.970,w21011-Flag=N;\
+                      w21003-SampleTime=20210320013400,w21003-Rtd=53.131,w21003-Flag=N;\
+                      w01018-SampleTime=20210320013400,w01018-Rtd=194.200,w01018-Flag=N;\
+                      w01001-SampleTime=20210320013406,w01001-Rtd=7.496,w01001-Flag=N&&6E80\r\n";
+        assert_eq!(segments(found(sample.as_bytes())).len(), 1);
+        assert_eq!(crc(sample.get(6..463).unwrap().as_bytes()), 0x6E80);
+    }
+
+    #[test]
     fn what_is_no_packet_costs_no_packet_beside_it() {
         let wrong_crc = GOLDEN.replace("1C80", "1C81");
         let too_long = GOLDEN.replace("##0101", "##0901");
