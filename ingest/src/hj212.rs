@@ -12,6 +12,7 @@
 
 pub(crate) mod answer;
 pub mod crc;
+mod crowd;
 pub(crate) mod desk;
 pub mod frame;
 mod listener;

@@ -95,8 +95,7 @@ impl Catalogue {
         registry.devices.sort_by(|a, b| a.id.cmp(&b.id));
         let by_site = index_sites(&registry)?;
         let by_device = index_devices(&registry)?;
-        check_units(&registry)?;
-        check_loggers(&registry)?;
+        check_transports(&registry)?;
         let mut devices = Vec::with_capacity(registry.devices.len());
         let mut by_series = FxHashMap::default();
         for device in &registry.devices {
@@ -357,6 +356,11 @@ fn check_units(registry: &Registry) -> Result<(), CatalogueError> {
         }
     }
     Ok(())
+}
+
+fn check_transports(registry: &Registry) -> Result<(), CatalogueError> {
+    check_units(registry)?;
+    check_loggers(registry)
 }
 
 /// Two loggers of one number could not be told apart.

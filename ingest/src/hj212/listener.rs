@@ -1,19 +1,18 @@
 //! The sockets of the loggers: one task a connection. Everything that one read held is journaled together, and only
 //! then answered.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use telemetry::{Catalogue, Clock, RawMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::crowd::{Crowd, Place};
 use super::desk::{Desk, Verdict};
 use super::frame::Framer;
 use super::{Counters, Hj212Config, Sink, count};
@@ -111,33 +110,17 @@ struct Shared {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let mut connections: JoinSet<IpAddr> = JoinSet::new();
-    let mut of_address: HashMap<IpAddr, usize> = HashMap::new();
+    let mut connections = JoinSet::new();
+    let crowd = Crowd::new(&shared.config, Arc::clone(&shared.counters));
     loop {
         tokio::select! {
             () = shared.cancel.cancelled() => break,
-            Some(ended) = connections.join_next() => {
-                shared.counters.connections.fetch_sub(1, Ordering::Relaxed);
-                match ended {
-                    Ok(peer) => leave(&mut of_address, peer),
-                    Err(error) => tracing::error!(%error, "the task of a logger has panicked"),
-                }
-            }
+            Some(ended) = connections.join_next() => tell_panic(ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let here = of_address.get(&peer.ip()).copied().unwrap_or(0);
-                    let config = &shared.config;
-                    if connections.len() >= config.connections_max || here >= config.connections_per_address_max {
-                        count(&shared.counters.connections_refused, 1);
-                        continue;
+                    if let Some(place) = crowd.enter(peer.ip()) {
+                        connections.spawn(serve(stream, peer, Arc::clone(&shared), place));
                     }
-                    *of_address.entry(peer.ip()).or_default() += 1;
-                    count(&shared.counters.connections, 1);
-                    let shared = Arc::clone(&shared);
-                    connections.spawn(async move {
-                        serve(stream, peer, &shared).await;
-                        peer.ip()
-                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a logger could not be accepted");
@@ -148,18 +131,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
     drop(listener);
     while let Some(ended) = connections.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "the task of a logger has panicked");
-        }
+        tell_panic(ended);
     }
 }
 
-fn leave(of_address: &mut HashMap<IpAddr, usize>, peer: IpAddr) {
-    if let Some(here) = of_address.get_mut(&peer) {
-        *here = here.saturating_sub(1);
-        if *here == 0 {
-            of_address.remove(&peer);
-        }
+fn tell_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the task of a logger has panicked");
     }
 }
 
@@ -175,12 +153,12 @@ enum End {
     Stopped,
 }
 
-async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: &Shared) {
+async fn serve(mut stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, _place: Place) {
     let mut visit = Visit {
         framer: Framer::default(),
         refused: 0,
         known: false,
-        shared,
+        shared: &shared,
     };
     let end = visit.run(&mut stream).await;
     let Visit { known, refused, .. } = visit;

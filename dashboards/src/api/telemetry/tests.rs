@@ -134,6 +134,9 @@ fn basic(text: &str) -> String {
     format!("Basic {}", STANDARD.encode(text))
 }
 
+/// Address, headers, body and the code that is due.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 const READING: &str = r#"{"values":{"flow":1}}"#;
 
 #[tokio::test]
@@ -172,7 +175,7 @@ async fn every_refusal_has_its_code_says_what_to_do_and_keeps_nothing() {
     let wrong = basic("st-1:guess");
     let auth = ("authorization", right.as_str());
     let large = "[".to_owned() + &" ".repeat(PAYLOAD_BYTES_MAX) + "]";
-    let cases: [(&str, &[(&str, &str)], &str, u16); 10] = [
+    let cases: [Case<'_>; 10] = [
         ("/api/v1/telemetry", &[], READING, 401),
         ("/api/v1/telemetry", &[("authorization", &wrong)], READING, 401),
         (
