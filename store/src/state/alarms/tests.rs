@@ -42,6 +42,7 @@ fn a_step_of_the_engine_comes_back_whole_after_a_restart() {
         now: Timestamp::from_millis(99),
     };
     let commit = AlarmCommit {
+        fates: Vec::new(),
         cursor,
         rules: vec![("G1/HI".into(), Some("{\"a\":1}".to_owned()))],
         devices: vec![("G1".into(), vec![1, 2, 3])],
