@@ -12,7 +12,8 @@ const EXIT_CODES: &str = "Exit codes:
   2  wrong usage
   3  a configuration or an input file is wrong
   4  an address cannot be listened on
-  5  the data folder cannot be used (not writable, locked, of a later version)";
+  5  the data folder cannot be used (not writable, locked, of a later version)
+  6  the disk failed, is full or holds damaged files; after three times in a row serve starts degraded";
 
 /// Townwatch watches the utilities of a county: rural sewage stations, LPG depots, manhole covers and
 /// street lights 县域市政公用设施监测平台.
@@ -88,6 +89,13 @@ pub(crate) struct Serve {
     /// The configuration; `townwatch check --print` prints a template.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Start from memory, without the disk: alarms are raised and told, nothing is kept and nothing acknowledged.
+    /// After the storage failed three times in a row this is done unasked.
+    #[arg(long)]
+    pub degraded: bool,
+    /// Used by tests: how often a degraded server looks whether the disk works again.
+    #[arg(long, hide = true, default_value = "1min", value_name = "SPAN")]
+    pub degraded_look_every: Span,
 }
 
 #[derive(Debug, Args)]

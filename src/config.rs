@@ -11,7 +11,7 @@ use serde::Deserialize;
 use telemetry::time::Span;
 use toml::Spanned;
 
-pub(crate) use findings::read;
+pub(crate) use findings::{Checked, read};
 
 /// The commented template that `townwatch check --print` prints.
 pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");

@@ -19,6 +19,8 @@ pub(crate) struct StoreCounters {
     pub duplicates: AtomicU64,
     /// Points that took the place of another of the same time.
     pub replaced: AtomicU64,
+    /// Messages that nobody could read.
+    pub dead_letters: AtomicU64,
 }
 
 /// Appends every point to the series store, which keeps the cursor together with what it has flushed.
@@ -46,6 +48,8 @@ impl Consumer for SeriesConsumer {
         self.counters
             .replaced
             .fetch_add(appended.replaced, Ordering::Relaxed);
+        let dead = batch.dead_letters.len() as u64;
+        self.counters.dead_letters.fetch_add(dead, Ordering::Relaxed);
         Ok(())
     }
 

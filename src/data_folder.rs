@@ -18,14 +18,14 @@ impl DataFolder {
     pub(crate) fn hold(path: &Path) -> Result<Self, Failure> {
         let shown = path.display();
         std::fs::create_dir_all(path)
-            .map_err(|error| Failure::Data(format!("cannot make the data folder {shown}: {error}")))?;
+            .map_err(|error| Failure::data(&format!("cannot make the data folder {shown}"), &error))?;
         let lock_file = path.join("townwatch.lock");
         let mut lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&lock_file)
-            .map_err(|error| Failure::Data(format!("the data folder {shown} is not writable: {error}")))?;
+            .map_err(|error| Failure::data(&format!("the data folder {shown} is not writable"), &error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -34,15 +34,29 @@ impl DataFolder {
                 )));
             }
             Err(TryLockError::Error(error)) => {
-                return Err(Failure::Data(format!(
-                    "cannot lock the data folder {shown}: {error}"
-                )));
+                return Err(Failure::data(
+                    &format!("cannot lock the data folder {shown}"),
+                    &error,
+                ));
             }
         }
-        lock.set_len(0)
+        let noted = lock
+            .set_len(0)
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
-            .and_then(|()| lock.sync_all())
-            .map_err(|error| Failure::Data(format!("cannot write to the data folder {shown}: {error}")))?;
+            .and_then(|()| lock.sync_all());
+        match noted {
+            Ok(()) => {}
+            // The number is for people; there may be room for what matters.
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::warn!(%error, "the number of the process could not be written to the data folder");
+            }
+            Err(error) => {
+                return Err(Failure::data(
+                    &format!("cannot write to the data folder {shown}"),
+                    &error,
+                ));
+            }
+        }
         Ok(Self {
             path: path.to_owned(),
             _lock: lock,

@@ -38,9 +38,10 @@ const KEEP_TIME_EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
     simulate::parse_faults(&options.faults)?;
     let data = DataFolder::hold(&options.data)?;
+    let reserve = server::open_reserve(&data)?;
     let web = server::listen(options.web, "--web").await?;
     is_free(&options).await?;
-    let state = server::open_state(&data)?;
+    let state = server::open_state(&data, &reserve)?;
     remember_county(&state, &options)?;
     let kept = |error| Failure::other("the county's time cannot be read", error);
     let origin = county_clock::resume(&state).map_err(kept)?;
@@ -51,6 +52,8 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
     let profiles = telemetry::profile::builtin()
         .map_err(|error| Failure::other("a built-in profile is wrong", error))?;
     state.save_registry(&registry).map_err(broken)?;
+    let mut registry = registry;
+    server::register_self(&mut registry, &profiles)?;
     let catalogue = Arc::new(state.catalogue(registry, &profiles).map_err(broken)?);
     let policy =
         Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))?;
@@ -64,6 +67,8 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
         policy,
         config,
         web,
+        reserve: Some(reserve),
+        degraded: None,
     };
     let server = Server::start(plan, "--mqtt").await?;
     server.announce(&format!(
@@ -145,6 +150,7 @@ async fn watch(
     loop {
         tokio::select! {
             result = &mut asked => return result,
+            why = server.storage_failed() => return Err(Failure::Storage(why)),
             report = child.report() => match report? {
                 Report::Progress { history_total, history_acked, .. } => {
                     if shown.progress(history_acked, history_total)? {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use ingest::external::{External, ExternalConfig, Tls};
 use ingest::hj212::{Hj212Config, Listener};
-use store::journal::Journal;
 use telemetry::registry::Transport;
 use telemetry::{Catalogue, Clock};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use toml::Spanned;
 
 use crate::config::{self, Config, node_of};
 use crate::exit::Failure;
-use crate::intake;
+use crate::intake::JournalIntake;
 
 /// Longest wait before the external broker is tried again.
 const RECONNECT_MAX: Duration = Duration::from_secs(30);
@@ -33,13 +32,13 @@ impl Doors {
     pub(crate) async fn start(
         config: &Config,
         catalogue: &Catalogue,
-        journal: &Journal,
+        intake: &JournalIntake,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, Failure> {
-        let hj212 = start_hj212(&config.hj212, catalogue, journal, clock).await?;
+        let hj212 = start_hj212(&config.hj212, catalogue, intake, clock).await?;
         let external = match &config.external {
             Some(external) => {
-                let (sink, clock) = (intake::sink(journal), Arc::clone(clock));
+                let (sink, clock) = (intake.sink(), Arc::clone(clock));
                 let settings = external_settings(external)?;
                 Some(External::start(settings, sink, clock, &CancellationToken::new()))
             }
@@ -94,7 +93,7 @@ impl Doors {
 async fn start_hj212(
     config: &config::Hj212,
     catalogue: &Catalogue,
-    journal: &Journal,
+    intake: &JournalIntake,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Listener>, Failure> {
     let loggers = catalogue
@@ -117,7 +116,7 @@ async fn start_hj212(
         idle_timeout: config.idle_timeout.duration(),
         ..Hj212Config::default()
     };
-    let (sink, clock) = (intake::sink(journal), Arc::clone(clock));
+    let (sink, clock) = (intake.sink(), Arc::clone(clock));
     let cancel = CancellationToken::new();
     Listener::start(address, catalogue, sink, clock, settings, cancel)
         .await

@@ -24,14 +24,40 @@ pub(crate) enum Failure {
     },
     /// 5: the data folder cannot be used.
     Data(String),
+    /// 6: the disk failed, is full or holds damaged files. Starting again may help; after three times in a row
+    /// `serve` starts degraded.
+    Storage(String),
 }
 
 impl Failure {
-    /// Something broke while running.
+    /// Something broke while running; the disk, when the cause says so.
     pub(crate) fn other(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Other {
+        let source = source.into();
+        let storage = store::is_storage_failure(&*source);
+        let other = Self::Other {
             what: what.into(),
-            source: Some(source.into()),
+            source: Some(source),
+        };
+        if storage {
+            Self::Storage(other.text())
+        } else {
+            other
+        }
+    }
+
+    /// The data folder cannot be used; the disk is at fault, when the cause says so.
+    pub(crate) fn data(what: &str, source: &(dyn Error + 'static)) -> Self {
+        let mut text = format!("{what}: {source}");
+        let mut cause = source.source();
+        while let Some(error) = cause {
+            // Writing to a String cannot fail.
+            let _infallible = write!(text, ": {error}");
+            cause = error.source();
+        }
+        if store::is_storage_failure(source) {
+            Self::Storage(text)
+        } else {
+            Self::Data(text)
         }
     }
 
@@ -50,6 +76,7 @@ impl Failure {
             Self::Input(_) => 3,
             Self::Address { .. } => 4,
             Self::Data(_) => 5,
+            Self::Storage(_) => 6,
         }
     }
 
@@ -65,7 +92,7 @@ impl Failure {
                 }
                 text
             }
-            Self::Input(text) | Self::Data(text) => text.clone(),
+            Self::Input(text) | Self::Data(text) | Self::Storage(text) => text.clone(),
             Self::Address {
                 what,
                 address,

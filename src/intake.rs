@@ -1,4 +1,5 @@
-//! Joins the gate to the journal: what the journal has fsynced may be acknowledged.
+//! Joins whatever takes messages (gate, poller, pushes, the server's own readings) to the journal: what the journal
+//! has fsynced may be acknowledged. Readings that may save a life are judged from memory when that takes long.
 
 use std::sync::Arc;
 
@@ -7,30 +8,61 @@ use ingest::modbus::Sink;
 use store::journal::{Journal, JournalError};
 use telemetry::RawMessage;
 
-/// The journal as the gate sees it.
-#[derive(Debug)]
-pub(crate) struct JournalIntake(pub Journal);
+use crate::early::Early;
 
-impl Intake for JournalIntake {
-    fn accept(&self, batch: Vec<RawMessage>) -> BoxFuture<'static, Result<(), IntakeError>> {
-        let journal = self.0.clone();
+/// The way into the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct JournalIntake {
+    /// Where messages become durable.
+    pub journal: Journal,
+    /// What judges them when that takes long.
+    pub early: Early,
+    /// The disk failed before: the journal lies in memory, and nothing may be acknowledged.
+    pub degraded: bool,
+}
+
+impl JournalIntake {
+    /// Makes `batch` durable.
+    fn append(&self, batch: Vec<RawMessage>) -> BoxFuture<'static, Result<(), JournalError>> {
+        let ticket = self.early.watch(&batch);
+        let journal = self.journal.clone();
+        let degraded = self.degraded;
         Box::pin(async move {
-            match journal.append(batch).await {
-                Ok(_) => Ok(()),
-                Err(error @ (JournalError::Full { .. } | JournalError::DiskFull { .. })) => {
-                    Err(IntakeError::Full(error.to_string()))
-                }
-                Err(error) => Err(IntakeError::Stopped(error.to_string())),
+            let outcome = journal.append(batch).await;
+            if let Some(ticket) = ticket {
+                ticket.answered(outcome.is_ok());
             }
+            match outcome {
+                Ok(_) if degraded => Err(JournalError::Stopped {
+                    file: "in memory".to_owned(),
+                    why: "the disk failed; messages are judged and shown, but nothing is acknowledged"
+                        .to_owned(),
+                }),
+                outcome => outcome.map(|_| ()),
+            }
+        })
+    }
+
+    /// The journal as the Modbus poller sees it.
+    pub(crate) fn sink(&self) -> Sink {
+        let intake = self.clone();
+        Arc::new(move |polls| {
+            let appended = intake.append(polls);
+            Box::pin(async move { appended.await.map_err(Into::into) })
         })
     }
 }
 
-/// The journal as the Modbus poller sees it.
-pub(crate) fn sink(journal: &Journal) -> Sink {
-    let journal = journal.clone();
-    Arc::new(move |polls| {
-        let journal = journal.clone();
-        Box::pin(async move { journal.append(polls).await.map(|_| ()).map_err(Into::into) })
-    })
+impl Intake for JournalIntake {
+    fn accept(&self, batch: Vec<RawMessage>) -> BoxFuture<'static, Result<(), IntakeError>> {
+        let appended = self.append(batch);
+        Box::pin(async move {
+            appended.await.map_err(|error| match error {
+                JournalError::Full { .. } | JournalError::DiskFull { .. } => {
+                    IntakeError::Full(error.to_string())
+                }
+                error => IntakeError::Stopped(error.to_string()),
+            })
+        })
+    }
 }

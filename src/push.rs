@@ -6,7 +6,6 @@ use std::sync::Arc;
 use broker::{Authenticator, Identity, Intake as _, IntakeError, Permissions, Refusal};
 use dashboards::push::{BadLine, BoxFuture, Door, Lines, Login, NotTaken, Speaker};
 use ingest::push::lines::{self, Precision, UnknownPrecision, Wrong};
-use store::journal::Journal;
 use telemetry::{DeviceId, RawMessage};
 
 use crate::intake::JournalIntake;
@@ -19,7 +18,7 @@ pub(crate) struct PushDoor {
     /// Whom the gate asks.
     pub authenticator: Arc<dyn Authenticator>,
     /// Where the gate's messages go.
-    pub journal: Journal,
+    pub intake: JournalIntake,
     /// The tag of line protocol that names the device.
     pub device_tag: String,
 }
@@ -129,7 +128,7 @@ impl Door for PushDoor {
     }
 
     fn accept(&self, messages: Vec<RawMessage>) -> BoxFuture<'static, Result<(), NotTaken>> {
-        let kept = JournalIntake(self.journal.clone()).accept(messages);
+        let kept = self.intake.accept(messages);
         Box::pin(async move {
             kept.await.map_err(|error| match error {
                 IntakeError::Full(why) => NotTaken::Full(why),

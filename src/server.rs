@@ -4,13 +4,17 @@
 //! gate, poller, pages. Stop: the sources first (poller, doors, gate), then what is under way drains through the pipeline, then the files are closed.
 //! Whatever fails before the end of the start leaves nothing behind: each part stops when it is dropped.
 
+mod degraded;
+mod failing;
 mod metrics;
+mod platform;
+mod serve;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
@@ -23,25 +27,31 @@ use ingest::modbus::{ModbusConfig, Poller};
 use ingest::{Consumer, DecodeSettings, Pipeline, PipelineConfig};
 use store::journal::{Journal, JournalConfig};
 use store::kept::{Kept, KeptConfig};
+use store::reserve::Reserve;
 use store::series::{SeriesConfig, SeriesReader, SeriesStore};
 use store::state::State;
-use telemetry::time::SystemClock;
+use telemetry::profile::Profile;
+use telemetry::registry::Registry;
 use telemetry::{Catalogue, Clock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::Serve;
 use crate::config::{self, AnonymousMay, Config};
 use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
 use crate::data_folder::DataFolder;
 use crate::doors::Doors;
+use crate::early::Early;
 use crate::exit::Failure;
-use crate::intake::{self, JournalIntake};
+use crate::intake::JournalIntake;
 use crate::keeper::{KeptKeeper, MQTT_FILE};
 use crate::push::PushDoor;
-use crate::stop;
 use metrics::Sources;
+use platform::Platform;
+pub(crate) use serve::serve;
+
+/// How long a step of the alarms waits for the disk before people are told from memory.
+const ALARM_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Everything that a server is started from.
 pub(crate) struct Plan {
@@ -59,6 +69,10 @@ pub(crate) struct Plan {
     pub config: Config,
     /// Bound already, so that a taken port is found before anything starts.
     pub web: TcpListener,
+    /// Room on the data disk that only alarms may use.
+    pub reserve: Option<Arc<Reserve>>,
+    /// Why the data folder lies in memory and nothing is acknowledged.
+    pub degraded: Option<String>,
 }
 
 /// A running server.
@@ -76,39 +90,6 @@ pub(crate) struct Server {
     _data: DataFolder,
 }
 
-/// `townwatch serve`.
-pub(crate) async fn serve(options: &Serve) -> Result<ExitCode, Failure> {
-    let checked = config::read(&options.config).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Failure::Input(lines.join("\n"))
-    })?;
-    let config = checked.config;
-    let policy = read_policy(&options.config, &config)?;
-    let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
-    let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
-    let state = open_state(&data)?;
-    let broken = |error| Failure::other("cannot register the county", error);
-    state.save_registry(&checked.registry).map_err(broken)?;
-    let catalogue = state
-        .catalogue(checked.registry, &checked.profiles)
-        .map_err(broken)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let plan = Plan {
-        data,
-        state,
-        clock,
-        catalogue: Arc::new(catalogue),
-        policy,
-        config,
-        web,
-    };
-    let server = Server::start(plan, "mqtt.listen in the configuration").await?;
-    server.announce(&options.config.display().to_string());
-    stop::asked().await?;
-    server.stop().await?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// Binds the web's address.
 pub(crate) async fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address)
@@ -121,28 +102,36 @@ pub(crate) async fn listen(address: SocketAddr, option: &'static str) -> Result<
         })
 }
 
-/// Opens the state database of a data folder.
-pub(crate) fn open_state(data: &DataFolder) -> Result<Arc<State>, Failure> {
-    let file = data.path().join("state.db");
-    State::open(&file).map(Arc::new).map_err(|error| {
-        let mut text = error.to_string();
-        if let Some(cause) = std::error::Error::source(&error) {
-            text = format!("{text}: {cause}");
-        }
-        Failure::Data(text)
-    })
+/// Takes the room on the data disk that only alarms may use.
+pub(crate) fn open_reserve(data: &DataFolder) -> Result<Arc<Reserve>, Failure> {
+    Reserve::open(data.path())
+        .map(Arc::new)
+        .map_err(|error| Failure::data("the size of the data disk cannot be read", &error))
 }
 
-fn read_policy(file: &Path, config: &Config) -> Result<Policy, Failure> {
-    let refused = |error: alarms::figures::PolicyError| Failure::other("the policy pack is wrong", error);
-    let Some(named) = &config.figures.policy else {
-        return Policy::builtin().map_err(refused);
-    };
-    let path = config::beside(file, named.get_ref());
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::Input(format!("the policy pack {shown} cannot be read: {error}")))?;
-    Policy::parse(&shown, &text).map_err(refused)
+/// Opens the state database of a data folder. On a full disk it uses the reserve.
+pub(crate) fn open_state(data: &DataFolder, reserve: &Arc<Reserve>) -> Result<Arc<State>, Failure> {
+    let file = data.path().join("state.db");
+    let mut opened = State::open(&file);
+    if opened
+        .as_ref()
+        .is_err_and(|error| store::is_storage_failure(error))
+        && reserve.release()
+    {
+        opened = State::open(&file);
+    }
+    let state = opened.map_err(|error| Failure::data("the state database cannot be used", &error))?;
+    state.use_reserve(Arc::clone(reserve));
+    Ok(Arc::new(state))
+}
+
+/// Puts the server itself among the devices of the catalogue.
+pub(crate) fn register_self(
+    registry: &mut Registry,
+    profiles: &BTreeMap<Box<str>, Arc<Profile>>,
+) -> Result<(), Failure> {
+    platform::register(registry, profiles)
+        .map_err(|error| Failure::other("the server cannot be registered", error))
 }
 
 impl Server {
@@ -154,7 +143,7 @@ impl Server {
             .map_err(|error| Failure::other("the web's socket failed", error))?;
         let sources = start_sources(&plan, mqtt_option).await?;
         let cancel = CancellationToken::new();
-        let poller = start_poller(&plan, &sources.journal, &cancel);
+        let poller = start_poller(&plan, &sources.intake, &cancel);
         let notifier = Notifier::new(
             Arc::clone(&sources.service),
             Arc::clone(&plan.clock),
@@ -164,7 +153,8 @@ impl Server {
         let notifier = tokio::spawn(notifier.run(cancel.clone()));
         let half_journal = plan.config.data.journal_mib_max.saturating_mul(1 << 19);
         let keep = *plan.config.data.keep.get_ref();
-        let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal)
+        let platform = Platform::new(plan.data.path().to_owned());
+        let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal, platform)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
         let mqtt = sources.gate.as_ref().map(Gate::local_addr);
         let (pages, data) = start_pages(plan, &sources, cancel.clone())?;
@@ -253,9 +243,10 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         config,
         ..
     } = plan;
-    let journal = open_journal(data, config, clock)?;
+    let journal = open_journal(data, config, clock, plan.reserve.as_ref())?;
     let series = open_series(data, config, clock)?;
     let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
+    service.set_patience(ALARM_PATIENCE);
     service.replay_until(journal.newest());
     let live = Arc::new(LiveFeed::new(Arc::clone(catalogue)));
     let counters = Arc::new(StoreCounters::default());
@@ -273,23 +264,37 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
             seen: journal.newest(),
         }),
     ];
-    let keep = *config.data.keep.get_ref();
+    let decode = DecodeSettings {
+        keep: *config.data.keep.get_ref(),
+    };
     let settings = PipelineConfig {
-        decode: DecodeSettings { keep },
+        decode,
         ..PipelineConfig::default()
+    };
+    let intake = JournalIntake {
+        journal: journal.clone(),
+        early: Early::start(catalogue, Arc::clone(&service), decode)
+            .map_err(|error| Failure::other("cannot start a thread", error))?,
+        degraded: plan.degraded.is_some(),
     };
     let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
     let kept = open_kept(data, clock)?;
     let authenticator = authenticator(config, catalogue);
-    let doors = Doors::start(config, catalogue, &journal, clock).await?;
+    let doors = Doors::start(config, catalogue, &intake, clock).await?;
     let gatekeeper = Arc::clone(&authenticator);
-    let gate = start_gate(config, gatekeeper, &journal, &kept, clock, mqtt_option).await?;
+    let gate = start_gate(config, gatekeeper, &intake, &kept, clock, mqtt_option).await?;
     Ok(Arc::new(Sources {
         gate,
         doors,
         authenticator,
         journal,
+        intake,
+        state: Arc::clone(state),
+        reserve: plan.reserve.clone(),
+        degraded: plan.degraded.clone(),
+        clock: Arc::clone(clock),
+        catalogue: Arc::clone(catalogue),
         kept,
         pipeline,
         series,
@@ -314,25 +319,25 @@ fn open_account(
     .map_err(|error| Failure::other("the ledgers cannot be read", error))
 }
 
-fn start_poller(plan: &Plan, journal: &Journal, cancel: &CancellationToken) -> Poller {
+fn start_poller(plan: &Plan, intake: &JournalIntake, cancel: &CancellationToken) -> Poller {
     let settings = ModbusConfig {
         timeout: plan.config.modbus.timeout.duration(),
         ..ModbusConfig::default()
     };
     let clock = Arc::clone(&plan.clock);
-    Poller::start(
-        &plan.catalogue,
-        intake::sink(journal),
-        clock,
-        settings,
-        cancel.clone(),
-    )
+    Poller::start(&plan.catalogue, intake.sink(), clock, settings, cancel.clone())
 }
 
-fn open_journal(data: &DataFolder, config: &Config, clock: &Arc<dyn Clock>) -> Result<Journal, Failure> {
+fn open_journal(
+    data: &DataFolder,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    reserve: Option<&Arc<Reserve>>,
+) -> Result<Journal, Failure> {
     let settings = JournalConfig {
         keep: config.data.journal_keep,
         size_bytes_max: config.data.journal_mib_max.saturating_mul(1 << 20),
+        reserve: reserve.cloned(),
         ..JournalConfig::default()
     };
     Journal::open(data.path(), settings, Arc::clone(clock))
@@ -403,7 +408,7 @@ fn authenticator(config: &Config, catalogue: &Arc<Catalogue>) -> Arc<dyn Authent
 async fn start_gate(
     config: &Config,
     authenticator: Arc<dyn Authenticator>,
-    journal: &Journal,
+    intake: &JournalIntake,
     kept: &Kept,
     clock: &Arc<dyn Clock>,
     option: &'static str,
@@ -423,7 +428,7 @@ async fn start_gate(
     Gate::start(
         settings,
         authenticator,
-        Arc::new(JournalIntake(journal.clone())),
+        Arc::new(intake.clone()),
         Arc::new(KeptKeeper(kept.clone())),
         Arc::clone(clock),
     )
@@ -457,6 +462,7 @@ fn start_pages(
         policy,
         config,
         web: listener,
+        ..
     } = plan;
     let reader: Arc<dyn SeriesReader> = Arc::clone(&sources.series) as Arc<dyn SeriesReader>;
     recall(Arc::clone(&sources.live), Arc::clone(&reader), Arc::clone(&clock));
@@ -491,7 +497,7 @@ fn start_pages(
 fn push_door(config: &Config, sources: &Sources) -> Option<dashboards::Push> {
     let door = PushDoor {
         authenticator: Arc::clone(&sources.authenticator),
-        journal: sources.journal.clone(),
+        intake: sources.intake.clone(),
         device_tag: config.push.device_tag.clone(),
     };
     config.push.enabled.then(|| dashboards::Push {

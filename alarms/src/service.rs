@@ -381,7 +381,7 @@ impl AlarmService {
             engine.state(place)?,
         )?;
         let written = inner.attempts.unsaved.get(&place).is_none();
-        let durable = written && !inner.early.is_marked(place);
+        let durable = written && !inner.early.is_marked(place) && self.settings.volatile.is_none();
         Some(AlarmView { durable, ..view })
     }
 

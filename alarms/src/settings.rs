@@ -28,10 +28,10 @@ pub struct AlarmSettings {
     pub webhooks: Vec<WebhookSettings>,
     /// Private addresses that webhooks may reach nevertheless, as host and port of the URL, e.g. `"127.0.0.1:9000"`. Default: none.
     pub allow: Vec<Box<str>>,
-    /// Stands at the end of the key of every notice: what a server tells whose alarms are not kept must not pass for
-    /// what was told before. Not for the configuration. Default: nothing.
+    /// The alarms lie in memory, because the disk failed: none is durable, and this stands at the end of the key of
+    /// every notice, which must not pass for one that was told before. Not for the configuration. Default: none.
     #[serde(skip)]
-    pub key_suffix: Box<str>,
+    pub volatile: Option<Box<str>>,
 }
 
 impl Default for AlarmSettings {
@@ -45,7 +45,7 @@ impl Default for AlarmSettings {
             keep: Span::from_secs(400 * 86_400),
             webhooks: Vec::new(),
             allow: Vec::new(),
-            key_suffix: "".into(),
+            volatile: None,
         }
     }
 }

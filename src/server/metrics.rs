@@ -10,10 +10,14 @@ use dashboards::LiveFeed;
 use ingest::Pipeline;
 use store::journal::Journal;
 use store::kept::Kept;
+use store::reserve::Reserve;
 use store::series::SeriesStore;
+use store::state::State;
+use telemetry::{Catalogue, Clock};
 
 use crate::consumers::StoreCounters;
 use crate::doors::Doors;
+use crate::intake::JournalIntake;
 
 /// The parts that are running.
 pub(super) struct Sources {
@@ -24,6 +28,15 @@ pub(super) struct Sources {
     /// Whom the gate asks who somebody is.
     pub authenticator: Arc<dyn Authenticator>,
     pub journal: Journal,
+    /// The way into it.
+    pub intake: JournalIntake,
+    pub state: Arc<State>,
+    /// Room that only alarms may use.
+    pub reserve: Option<Arc<Reserve>>,
+    /// Why everything lies in memory and nothing is acknowledged.
+    pub degraded: Option<String>,
+    pub clock: Arc<dyn Clock>,
+    pub catalogue: Arc<Catalogue>,
     pub kept: Kept,
     pub pipeline: Pipeline,
     pub series: Arc<SeriesStore>,
@@ -39,6 +52,7 @@ impl Sources {
         self.journal_lines(&mut page);
         self.kept_lines(&mut page);
         self.store_lines(&mut page);
+        self.early_lines(&mut page);
         let gate = self.gate.as_ref().map(Gate::counters);
         for (name, value) in gate.iter().flat_map(broker::Counters::iter) {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
@@ -141,6 +155,32 @@ impl Sources {
         }
     }
 
+    fn early_lines(&self, page: &mut Page) {
+        let early = &self.intake.early;
+        for (name, help, value) in [
+            (
+                "early_judged_total",
+                "messages judged from memory because the journal was slow, full or had stopped",
+                early.judged(),
+            ),
+            (
+                "early_left_out_total",
+                "messages that found no place in the line for that",
+                early.left_out(),
+            ),
+        ] {
+            page.line(name, "counter", help, value as f64);
+        }
+        let counts = self.service.counts();
+        let open = counts.not_durable + counts.not_journaled;
+        page.line(
+            "alarms_not_durable",
+            "gauge",
+            "transitions that are not on disk, and open alarms whose readings are not",
+            open as f64,
+        );
+    }
+
     fn store_lines(&self, page: &mut Page) {
         let counters = &self.counters;
         for (name, help, value) in [
@@ -190,21 +230,13 @@ impl Sources {
 
     /// Why the program is not ready; none when it is.
     pub(super) fn why_not_ready(&self) -> Option<String> {
-        if let Some(why) = self.journal.stopped() {
-            return Some(format!("the journal has stopped: {why}"));
-        }
-        if let Some(why) = self.kept.stopped() {
-            return Some(format!("sessions of MQTT clients are no longer kept: {why}"));
-        }
-        if let Some(why) = self.doors.why_not_ready() {
+        if let Some(why) = self.why_storage_failed().or_else(|| self.doors.why_not_ready()) {
             return Some(why);
-        }
-        if let Some(error) = self.pipeline.error() {
-            return Some(error.to_string());
         }
         let why = "the disk or the journal is full: nothing is acknowledged until there is room";
         let refusing = self.journal.stats().refusing || self.kept.stats().refusing;
-        refusing.then(|| why.to_owned())
+        let in_reserve = self.reserve.as_ref().is_some_and(|reserve| !reserve.is_held());
+        (refusing || in_reserve).then(|| why.to_owned())
     }
 }
 

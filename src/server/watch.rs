@@ -1,5 +1,6 @@
-//! The threads that look at the clock: one for the alarms' timers, which nothing may hold up, and one that takes
-//! care of the series store: retention, compaction, and a flush before the journal fills.
+//! The threads that look at the clock: one for the alarms' timers, which nothing may hold up, one that measures the
+//! server itself, and one that takes care of the store: retention, compaction, a flush before the journal fills, and
+//! the reserve of disk space.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,7 @@ use telemetry::Clock;
 use telemetry::time::Span;
 
 use super::metrics::Sources;
+use super::platform::{LOOK_EVERY, Platform};
 
 /// From one look of the alarms to the next, in real time.
 const TICK_EVERY: Duration = Duration::from_millis(250);
@@ -34,7 +36,9 @@ impl Watch {
         clock: &Arc<dyn Clock>,
         keep: Span,
         journal_bytes: u64,
+        mut platform: Platform,
     ) -> std::io::Result<Self> {
+        sources.service.expect_ticks(TICK_EVERY);
         let stopping = Arc::new(AtomicBool::new(false));
         let mut watch = Self {
             stopping: Arc::clone(&stopping),
@@ -47,6 +51,15 @@ impl Watch {
                 while !asked.load(Ordering::Acquire) {
                     of.service.tick();
                     std::thread::park_timeout(TICK_EVERY);
+                }
+            })?);
+        let (of, asked) = (Arc::clone(sources), Arc::clone(&stopping));
+        watch
+            .threads
+            .push(Builder::new().name("platform".to_owned()).spawn(move || {
+                while !asked.load(Ordering::Acquire) {
+                    platform.look(&of);
+                    std::thread::park_timeout(LOOK_EVERY);
                 }
             })?);
         let mut care = Care {
@@ -66,6 +79,13 @@ impl Watch {
                 }
             })?);
         Ok(watch)
+    }
+
+    /// Has them look now.
+    pub(super) fn hurry(&self) {
+        for thread in &self.threads {
+            thread.thread().unpark();
+        }
     }
 
     /// Ends them and waits for that.
@@ -93,6 +113,9 @@ struct Care {
 impl Care {
     fn look(&mut self) {
         let now = self.clock.monotonic();
+        if let Some(reserve) = &self.sources.reserve {
+            reserve.restore();
+        }
         if self.sources.journal.stats().unreleased_bytes > self.journal_bytes {
             tell("points could not be written", self.sources.series.flush());
         }

@@ -80,8 +80,7 @@ pub enum StateError {
 pub struct State {
     file: PathBuf,
     writer: Mutex<Connection>,
-    /// None in memory: the one connection writes and reads.
-    reader: Option<Mutex<Connection>>,
+    reader: Mutex<Connection>,
     reserve: OnceLock<Arc<Reserve>>,
     stopped: OnceLock<String>,
 }
@@ -133,7 +132,7 @@ impl State {
         Ok(Self {
             file: file.to_owned(),
             writer: Mutex::new(writer),
-            reader: Some(Mutex::new(reader)),
+            reader: Mutex::new(reader),
             reserve: OnceLock::new(),
             stopped: OnceLock::new(),
         })
@@ -191,8 +190,7 @@ impl State {
         doing: &'static str,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
-        let reader = self.reader.as_ref().unwrap_or(&self.writer);
-        let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         query(&reader).map_err(|source| self.failed(doing, source))
     }
 

@@ -104,7 +104,7 @@ impl Unwritten {
         // On disk it stands when it is on disk: there it is durable.
         self.occurrences.push(occurrence_row(&view, transition.at)?);
         let view = AlarmView {
-            durable: journaled,
+            durable: journaled && settings.volatile.is_none(),
             ..view
         };
         if transition.page {
@@ -122,8 +122,8 @@ impl Unwritten {
             at: transition.at,
             seq: transition.seq,
             tags: transition.tags.list(),
+            durable: view.durable,
             alarm: view,
-            durable: journaled,
         })
     }
 
@@ -188,12 +188,8 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
         ..
     } = *news;
     let notice = |channel: &str, fate| {
-        let key = format!(
-            "{}.{}.{channel}{}",
-            alarm.id,
-            transition.event.name(),
-            settings.key_suffix
-        );
+        let suffix = settings.volatile.as_deref().unwrap_or_default();
+        let key = format!("{}.{}.{channel}{suffix}", alarm.id, transition.event.name());
         Notice {
             payload: message::payload(&key, news),
             key: key.into(),

@@ -1,14 +1,16 @@
-//! A state database in memory, for a server whose disk fails: it begins as a copy of what can still be read.
+//! What a state database takes over from another one whose disk fails.
 
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
-use super::{SCHEMAS, State, StateError};
+use super::{State, StateError};
 
-/// What the copy takes over: all that alarms and catalogue need. Dead letters and ledgers stay where they are.
-const TABLES: [&str; 8] = [
+/// All that alarms, catalogue and credentials need: who was sent away stays away. Dead letters, ledgers and waiting notices stay where they are.
+const TABLES: [&str; 11] = [
+    "access",
+    "added_device",
+    "access_revision",
     "alarm_state",
     "alarm_memory",
     "alarm_occurrence",
@@ -20,65 +22,42 @@ const TABLES: [&str; 8] = [
 ];
 
 impl State {
-    /// A state database that lies in memory alone and is gone with the process. It holds what of `file` can be
-    /// read without writing a byte; what cannot is logged and left out. Notices that wait in `file` stay there.
+    /// Takes over the registry, the numbers of the series and the alarms of another state database, as far as it can be
+    /// read without writing a byte to it: with the log of its last commits, or else without it. Cursors are set to
+    /// the beginning: the journal that they count is another one.
     ///
     /// # Errors
-    /// [`StateError::Engine`] when there is no memory for it.
-    pub fn in_memory_like(file: &Path) -> Result<Self, StateError> {
+    /// [`StateError::Engine`] when nothing of `file` can be read, or this database cannot be written.
+    pub fn take_over(&self, file: &Path) -> Result<(), StateError> {
         let failed = |source| StateError::Engine {
-            file: "in memory".to_owned(),
-            doing: "making its tables",
+            file: file.display().to_string(),
+            doing: "taking over its alarms",
             source,
         };
-        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_URI;
-        let memory = Connection::open_in_memory_with_flags(flags).map_err(failed)?;
-        for schema in SCHEMAS {
-            memory.execute_batch(schema).map_err(failed)?;
-        }
-        if file.exists() {
-            copy(&memory, file);
-        }
-        Ok(Self {
-            file: "in memory".into(),
-            writer: Mutex::new(memory),
-            reader: None,
-            reserve: OnceLock::new(),
-            stopped: OnceLock::new(),
-        })
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        copy(&writer, file, "mode=ro")
+            .or_else(|error| {
+                tracing::error!(file = %file.display(), %error, "the last commits cannot be read; without them");
+                copy(&writer, file, "immutable=1")
+            })
+            .map_err(failed)
     }
 }
 
-/// As much as can be read: with the log of the last commits, or else without it.
-fn copy(memory: &Connection, file: &Path) {
-    for mode in ["mode=ro", "immutable=1"] {
-        match copy_tables(memory, file, mode) {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::error!(file = %file.display(), mode, %error, "the state database cannot be read")
-            }
-        }
-    }
-}
-
-fn copy_tables(memory: &Connection, file: &Path, mode: &str) -> rusqlite::Result<()> {
-    let path = file
-        .display()
-        .to_string()
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
-    memory.execute("ATTACH DATABASE ?1 AS disk", [format!("file:{path}?{mode}")])?;
+fn copy(into: &Connection, file: &Path, mode: &str) -> rusqlite::Result<()> {
+    let path = file.display().to_string();
+    let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    into.execute("ATTACH DATABASE ?1 AS disk", [format!("file:{path}?{mode}")])?;
     let copied = TABLES.iter().try_for_each(|table| {
-        memory
-            .execute(
-                &format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM disk.{table}"),
-                [],
-            )
-            .map(|_| ())
+        let sql = format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM disk.{table}");
+        into.execute(&sql, []).map(|_| ())
     });
-    let detached = memory.execute_batch("DETACH DATABASE disk");
-    copied.and(detached)
+    let begun = copied.and_then(|()| into.execute("UPDATE alarm_cursor SET lsn = 0", []).map(|_| ()));
+    let detached = into.execute_batch("DETACH DATABASE disk");
+    begun.and(detached)
 }
 
 #[cfg(test)]
@@ -86,26 +65,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_in_memory_knows_what_the_file_held_and_leaves_it_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("state.db");
+    fn another_database_is_taken_over_and_left_alone() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = one.path().join("state.db");
         let on_disk = State::open(&file).unwrap();
         on_disk.set_meta("county", "small").unwrap();
-        // Given a copy beside the open file,
-        let copy = State::in_memory_like(&file).unwrap();
+        // Given a second database that has taken the open first one over,
+        let copy = State::open(&two.path().join("state.db")).unwrap();
+        copy.take_over(&file).unwrap();
         assert_eq!(copy.meta("county").unwrap().as_deref(), Some("small"));
-        // when something is written to it, then the file knows nothing of it.
+        // when something is written to it, then the first knows nothing of it.
         copy.set_meta("county", "other").unwrap();
         assert_eq!(copy.meta("county").unwrap().as_deref(), Some("other"));
         assert_eq!(on_disk.meta("county").unwrap().as_deref(), Some("small"));
     }
 
     #[test]
-    fn without_a_readable_file_the_copy_is_empty() {
+    fn what_is_no_database_is_an_error_and_harms_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("state.db");
-        std::fs::write(&file, "no database").unwrap();
-        let copy = State::in_memory_like(&file).unwrap();
-        assert_eq!(copy.meta("county").unwrap(), None);
+        let file = folder.path().join("nonsense.db");
+        std::fs::write(&file, "no database at all, but some text").unwrap();
+        let copy = State::open(&folder.path().join("state.db")).unwrap();
+        assert!(copy.take_over(&file).is_err());
+        copy.set_meta("county", "small").unwrap();
     }
 }

@@ -1,0 +1,117 @@
+//! `townwatch serve`: the usual start, the count of its failures, and the end when the storage fails.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alarms::figures::Policy;
+use telemetry::Clock;
+use telemetry::time::SystemClock;
+
+use super::{Plan, Server, degraded, listen, open_reserve, open_state, register_self};
+use crate::arguments::Serve;
+use crate::config::{self, Checked, Config};
+use crate::data_folder::DataFolder;
+use crate::exit::Failure;
+use crate::failed_starts::{FAILURES_MAX, FailedStarts};
+use crate::stop;
+
+/// A server that has run for so long without a failure of its storage is well.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// `townwatch serve`.
+pub(crate) async fn serve(options: &Serve) -> Result<ExitCode, Failure> {
+    let checked = read(options)?;
+    let failed = FailedStarts::of(&config::beside(&options.config, &checked.config.data.folder));
+    if options.degraded || failed.count() >= FAILURES_MAX {
+        return degraded::serve(options, checked, &failed).await;
+    }
+    let failure = match usual(options, checked, &failed).await {
+        Err(Failure::Storage(why)) => why,
+        outcome => return outcome,
+    };
+    let count = failed.add();
+    tracing::error!(why = failure, count, "the storage failed at the start");
+    if failed.count() < count {
+        // Not even the count can be written: the next start would fare no better.
+        return degraded::serve(options, read(options)?, &failed).await;
+    }
+    Err(Failure::Storage(failure))
+}
+
+pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
+    config::read(&options.config).map_err(|findings| {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Failure::Input(lines.join("\n"))
+    })
+}
+
+/// Starts, runs until somebody asks to stop or the storage fails, and stops.
+async fn usual(options: &Serve, mut checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
+    let config = checked.config;
+    let policy = read_policy(&options.config, &config)?;
+    let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
+    let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
+    let reserve = open_reserve(&data)?;
+    let state = open_state(&data, &reserve)?;
+    let broken = |error| Failure::other("cannot register the county", error);
+    state.save_registry(&checked.registry).map_err(broken)?;
+    register_self(&mut checked.registry, &checked.profiles)?;
+    let catalogue = state
+        .catalogue(checked.registry, &checked.profiles)
+        .map_err(broken)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let plan = Plan {
+        data,
+        state,
+        clock,
+        catalogue: Arc::new(catalogue),
+        policy,
+        config,
+        web,
+        reserve: Some(reserve),
+        degraded: None,
+    };
+    let server = Server::start(plan, "mqtt.listen in the configuration").await?;
+    server.announce(&options.config.display().to_string());
+    let well = tokio::time::sleep(WELL_AFTER);
+    tokio::pin!(well);
+    let mut counted = true;
+    loop {
+        tokio::select! {
+            asked = stop::asked() => {
+                asked?;
+                server.stop().await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            why = server.storage_failed() => end(&server, failed, &why).await,
+            () = &mut well, if counted => {
+                counted = false;
+                failed.clear();
+            }
+        }
+    }
+}
+
+/// The storage has failed: nothing is tried any more, and nothing is waited for that hangs in the disk.
+async fn end(server: &Server, failed: &FailedStarts, why: &str) {
+    let count = failed.add();
+    tracing::error!(why, count, "the storage failed: the server ends");
+    server.last_words().await;
+    // The code is printed by whoever reads it; destructors would wait for the failed disk.
+    let _code = Failure::Storage(why.to_owned()).report();
+    std::process::exit(i32::from(Failure::Storage(String::new()).code()));
+}
+
+pub(super) fn read_policy(file: &Path, config: &Config) -> Result<Policy, Failure> {
+    let refused = |error: alarms::figures::PolicyError| Failure::other("the policy pack is wrong", error);
+    let Some(named) = &config.figures.policy else {
+        return Policy::builtin().map_err(refused);
+    };
+    let path = config::beside(file, named.get_ref());
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::Input(format!("the policy pack {shown} cannot be read: {error}")))?;
+    Policy::parse(&shown, &text).map_err(refused)
+}
