@@ -22,6 +22,7 @@ mod crash;
 mod demo;
 mod disk_full;
 mod external;
+mod faults;
 mod figures;
 mod hj212;
 mod modbus;

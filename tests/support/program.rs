@@ -133,6 +133,21 @@ impl Server {
         panic!("townwatch did not say where {name} is");
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn exited(mut self) -> ExitStatus {
+        wait::until("townwatch ends by itself", wait::LONG, || {
+            match self.child.try_wait() {
+                Ok(Some(status)) => Ok(status),
+                other => Err(format!("{other:?}")),
+            }
+        })
+    }
+
     /// The next line on standard output.
     pub(crate) fn line(&self, within: Duration) -> Option<String> {
         self.lines.recv_timeout(within).ok()

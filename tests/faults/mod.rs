@@ -1,0 +1,11 @@
+//! The fault cases of the storage and of the network: each breaks something under a running server and compares what
+//! is left with a ledger that the test's own clients keep.
+//!
+//! Some need root or a feature of the kernel. [`probe`] asks for it; a case that cannot run says `SKIPPED` with its
+//! number and the reason, and the last test of this folder lists them all.
+
+mod ledger;
+mod probe;
+mod slow_disk;
+mod storage_error;
+mod strace;

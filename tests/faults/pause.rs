@@ -1,0 +1,92 @@
+//! F17: the whole program stands still for longer than a device may be silent. Nobody is called silent who spoke.
+
+use std::process::Command;
+
+use crate::support::mqtt::Client;
+use crate::support::program::Setup;
+use crate::support::{ask, county, http, wait};
+
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn after_a_pause_of_the_program_no_device_that_speaks_is_called_silent() {
+    // Given twenty devices that may be silent for three seconds, each of which speaks every half second,
+    let profile = include_str!("../../telemetry/profiles/sewage-station-small.toml")
+        .replace("kind = \"sewage-station-small\"", "kind = \"chatty\"")
+        .replace("after = \"45min\"", "after = \"3s\"");
+    let devices: Vec<String> = (0..20).map(|place| format!("station-{place}")).collect();
+    let registry: String = devices
+        .iter()
+        .map(|id| county::mqtt_device(id, "chatty"))
+        .collect();
+    let setup = Setup::new(
+        &format!("{}{registry}", county::HEAD),
+        "[alarms]\ngrace = \"10s\"\n",
+    );
+    let folder = setup.path().join("profiles");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("chatty.toml"), profile).unwrap();
+    let config = setup.path().join("townwatch.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("[registry]\n", "[registry]\nprofiles = \"profiles\"\n"),
+    )
+    .unwrap();
+    let server = setup.start();
+    let mut clients: Vec<(Client, String)> = devices
+        .iter()
+        .map(|id| {
+            let client = Client::connect(server.mqtt, id, "secret").unwrap();
+            (client, format!("tw/v1/{id}/telemetry"))
+        })
+        .collect();
+    let speak = |clients: &mut Vec<(Client, String)>| {
+        for (client, topic) in clients {
+            client.publish_acked(topic, br#"{"values":{"level":1}}"#).unwrap();
+        }
+    };
+    let silent = || {
+        let open = http::json(server.web, "/api/v1/alarms?open=true");
+        let all = open.as_array().unwrap().clone();
+        all.into_iter().filter(|alarm| alarm["silence"] == true).count()
+    };
+    // beyond the grace of the start,
+    let ready = ask::now() + 11_000;
+    while ask::now() < ready {
+        speak(&mut clients);
+        std::thread::park_timeout(std::time::Duration::from_millis(500));
+    }
+    assert_eq!(silent(), 0);
+    // when the program stands still for six seconds,
+    signal(server.pid(), "-STOP");
+    std::thread::park_timeout(std::time::Duration::from_secs(6));
+    signal(server.pid(), "-CONT");
+    // then none of them is an alarm, neither at once nor when they have spoken again,
+    assert_eq!(silent(), 0);
+    speak(&mut clients);
+    assert_eq!(silent(), 0);
+    let all = http::json(server.web, "/api/v1/alarms");
+    let storm = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|alarm| alarm["silence"] == true)
+        .count();
+    assert_eq!(storm, 0, "{all}");
+    // but those that then say nothing are found out after the grace.
+    wait::until("silence is an alarm", wait::LONG, || {
+        let count = silent();
+        if count == devices.len() {
+            Ok(())
+        } else {
+            Err(count.to_string())
+        }
+    });
+}
