@@ -92,5 +92,5 @@ fn is_told(of: &Sources) -> bool {
         .iter()
         .any(|alarm| alarm.signal.as_deref() == Some("storage_failed"));
     let watched = of.catalogue.device(SELF).is_some();
-    (known || !watched) && of.service.notices_due(of.clock.now(), 1).is_empty()
+    (known || !watched) && of.service.has_told_all(of.clock.now())
 }

@@ -73,7 +73,7 @@ impl Load {
             while in_flight.len() < 10 {
                 let ts = {
                     let mut next = self.next[place].lock().unwrap();
-                    *next += 1;
+                    *next = (*next + 1).max(ask::now() - 300_000);
                     *next
                 };
                 // Flow within its range 0..=5 m³/h; unlike its neighbours.
@@ -137,14 +137,16 @@ impl Load {
                 let count = found.len();
                 let found: BTreeMap<i64, f64> = found.into_iter().map(|(ms, value, _)| (ms, value)).collect();
                 assert_eq!(found.len(), count, "{device}: a time stands there twice");
-                let lost = account
+                // Time, value, and when it was acknowledged.
+                let lost: Vec<_> = account
                     .iter()
                     .filter(|(ms, (value, _))| found.get(ms) != Some(value))
-                    .count();
-                if lost == 0 {
+                    .collect();
+                if lost.is_empty() {
                     Ok(())
                 } else {
-                    Err(format!("{lost} of {} lost", account.len()))
+                    let some: Vec<_> = lost.iter().take(10).collect();
+                    Err(format!("{} of {} lost: {some:?}", lost.len(), account.len()))
                 }
             });
         }

@@ -4,8 +4,18 @@
 //! Some need root or a feature of the kernel. [`probe`] asks for it; a case that cannot run says `SKIPPED` with its
 //! number and the reason, and the last test of this folder lists them all.
 
+mod bad_line;
+mod bad_receiver;
+mod disk_full;
+mod half_open;
 mod ledger;
+mod partition;
+mod pause;
+mod poison;
+mod power_cut;
 mod probe;
+mod resources;
 mod slow_disk;
 mod storage_error;
 mod strace;
+mod two_servers;

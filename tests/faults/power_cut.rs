@@ -65,7 +65,9 @@ fn what_was_acknowledged_survives_a_power_cut() {
         load.run(address, || {
             acknowledged.push(leak(&server, panel).unwrap());
             std::thread::park_timeout(Duration::from_millis(random(&mut state) % 500));
+            let before = ask::now();
             disk.cut_power();
+            println!("F03: {panel}: cut from {before} to {}", ask::now());
             // The client's account is closed: nothing that comes now was kept.
             server.kill();
         });

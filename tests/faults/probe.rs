@@ -18,16 +18,14 @@ pub(crate) enum Need {
 }
 
 /// Every case of this folder that needs something, with what it needs.
-pub(crate) const CASES: [(&str, Need); 9] = [
+pub(crate) const CASES: [(&str, Need); 7] = [
     ("F03 power cut", Need::LoopMount),
     ("F05 fsync fails once", Need::Strace),
     ("F06 fsync always fails", Need::Strace),
     ("F07 fsync takes two seconds", Need::Strace),
-    ("F10 disk full", Need::LoopMount),
-    ("F11 disk full under the journal", Need::LoopMount),
+    ("F10 and F11 disk full", Need::LoopMount),
     ("F16 out of memory", Need::MemoryGroup),
     ("F19 partition", Need::NetworkNamespace),
-    ("F20 loss between device and server", Need::NetworkNamespace),
 ];
 
 /// Whether it is there; says so loudly when a case must be left out.

@@ -81,6 +81,8 @@ pub(crate) fn under(command: &Command, inject: &str, files: &[PathBuf]) -> Comma
     let mut strace = Command::new("strace");
     strace.args([
         "-D",
+        "-I",
+        "1",
         "-f",
         "-qq",
         "-o",

@@ -108,6 +108,19 @@ impl Client {
         }
     }
 
+    /// Whether the other side has not closed the connection; asks without waiting.
+    pub(crate) fn is_open(&mut self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let mut byte = [0];
+        let read = self.stream.read(&mut byte);
+        self.stream.set_nonblocking(false).unwrap();
+        match read {
+            Ok(0) => false,
+            Ok(_) => true,
+            Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// The next packet: first byte and body. `Err("closed")` when the other side closed the connection.
     pub(crate) fn read_packet(&mut self) -> Result<(u8, Vec<u8>), String> {
         loop {

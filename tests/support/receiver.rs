@@ -18,7 +18,12 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1")
+    }
+
+    /// At an address of this machine.
+    pub(crate) fn start_at(address: &str) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let deliveries = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&deliveries);

@@ -55,6 +55,16 @@ impl AlarmService {
         due
     }
 
+    /// Whether everything that is to be told at `now` has been told: nothing waits for the disk or for its receiver.
+    #[must_use]
+    pub fn has_told_all(&self, now: Timestamp) -> bool {
+        let waits = {
+            let inner = self.lock();
+            inner.pending.iter().any(|pending| pending.any_notice)
+        };
+        !waits && self.notices_due(now, 1).is_empty()
+    }
+
     /// When the next notice is due.
     #[must_use]
     pub fn next_notice_at(&self) -> Option<Timestamp> {
