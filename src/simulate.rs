@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use device_simulators::{Bound, County, Fault, Progress, RunConfig, Scenario, Simulator};
+use device_simulators::{Bound, County, Fault, Progress, RunConfig, Scenario, Simulator, Wire};
 use telemetry::registry::Registry;
 use telemetry::time::{ScaledClock, Span, SystemClock};
 use telemetry::{Clock, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::arguments::{CountySize, Simulate};
+use crate::arguments::{CountySize, ModbusWire, Simulate};
 use crate::exit::Failure;
 use crate::stop;
 use orders::{Order, Orders};
@@ -34,7 +34,7 @@ pub(crate) async fn run(options: Simulate) -> Result<ExitCode, Failure> {
     };
     let county = Arc::new(County::generate(size(options.county), options.seed));
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let bound = Simulator::bind(county, local, options.modbus_port)
+    let bound = Simulator::bind(county, wire(options.modbus_wire), local, options.modbus_port)
         .await
         .map_err(|error| Failure::other("the simulated Modbus devices cannot listen", error))?;
     let clock = clock(&options);
@@ -73,6 +73,15 @@ pub(crate) const fn size(size: CountySize) -> device_simulators::CountySize {
     match size {
         CountySize::Small => device_simulators::CountySize::Small,
         CountySize::Model => device_simulators::CountySize::Model,
+    }
+}
+
+/// The simulators' name of a way.
+const fn wire(wire: ModbusWire) -> Wire {
+    match wire {
+        ModbusWire::Tcp => Wire::Tcp,
+        ModbusWire::RtuOverTcp => Wire::RtuOverTcp,
+        ModbusWire::Rtu => Wire::Rtu,
     }
 }
 

@@ -10,11 +10,10 @@ mod registry;
 mod stations;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
 use telemetry::profile::Title;
-use telemetry::registry::{Attributes, Organisation, Position, Site};
+use telemetry::registry::{Attributes, ModbusLine, Organisation, Position, Site};
 use telemetry::{DeviceId, SiteId, Timestamp};
 
 pub(crate) use plan::Plan;
@@ -129,14 +128,14 @@ pub struct County {
     places: HashMap<DeviceId, usize>,
 }
 
-/// Where the Modbus slaves of a county listen, by gateway.
+/// The lines on which the Modbus slaves of a county answer, by gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundAddresses(pub(crate) Vec<SocketAddr>);
+pub struct BoundAddresses(pub(crate) Vec<ModbusLine>);
 
 impl BoundAddresses {
-    /// All addresses: one a gateway.
+    /// All lines: one a gateway.
     #[must_use]
-    pub fn all(&self) -> &[SocketAddr] {
+    pub fn all(&self) -> &[ModbusLine] {
         &self.0
     }
 }

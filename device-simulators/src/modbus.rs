@@ -1,24 +1,30 @@
-//! The county's Modbus/TCP slaves: one listener a gateway, its units behind it.
+//! The county's Modbus slaves: one line a gateway, its units behind it; over TCP, RTU over TCP, or RTU over a
+//! pseudo-terminal.
 
+mod port;
 mod registers;
+pub mod rig;
+mod speech;
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use telemetry::Clock;
+use telemetry::registry::{ModbusLine, Parity};
 use telemetry::time::Span;
 use tokio::net::TcpListener;
-use tokio_modbus::server::Service;
-use tokio_modbus::server::tcp::{Server, accept_tcp_connection};
-use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 use tokio_util::sync::CancellationToken;
 
 use crate::county::County;
 use crate::fault::{FaultKind, FaultSender};
 use crate::reading::Reading;
+use port::{Pty, Slave};
 use registers::Image;
+pub use speech::Wire;
+use speech::{Asked, NO_ADDRESS, NO_FUNCTION, NO_TARGET, NO_VALUE};
 
 /// How a slave answers when a test or a fault says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +37,12 @@ pub enum Answer {
     Short,
     /// Not at all.
     Silent,
+    /// Under the next unit's id.
+    WrongUnit,
+    /// With a wrong CRC; over Modbus/TCP with the number of another question.
+    WrongCheck,
+    /// Rightly, with such a pause after each byte.
+    Slow(Span),
 }
 
 /// How the slaves were told to answer, by place in the county.
@@ -45,26 +57,57 @@ pub(crate) struct Slaves {
     pub(crate) script: Script,
 }
 
+/// The end of a line on which slaves answer, opened but not yet served.
+#[derive(Debug)]
+pub(crate) enum Ear {
+    Socket(Wire, TcpListener),
+    Terminal(Pty),
+}
+
+impl Ear {
+    /// Opens a listener on `address`, or a pseudo-terminal.
+    pub(crate) async fn open(wire: Wire, address: SocketAddr) -> io::Result<Self> {
+        match wire {
+            Wire::Rtu => Pty::open().map(Self::Terminal),
+            Wire::Tcp | Wire::RtuOverTcp => TcpListener::bind(address)
+                .await
+                .map(|listener| Self::Socket(wire, listener)),
+        }
+    }
+
+    /// How a master reaches it.
+    pub(crate) fn line(&self) -> io::Result<ModbusLine> {
+        Ok(match self {
+            Self::Socket(Wire::Tcp, listener) => ModbusLine::Tcp(listener.local_addr()?),
+            Self::Socket(_, listener) => ModbusLine::RtuOverTcp(listener.local_addr()?),
+            Self::Terminal(pty) => ModbusLine::Serial {
+                port: pty.name.clone(),
+                baud: 9600,
+                parity: Parity::None,
+                stop_bits: 1,
+            },
+        })
+    }
+}
+
 impl Slaves {
     /// Serves the units of gateway number `gateway` until the county is stopped.
-    pub(crate) async fn serve(self, gateway: usize, listener: TcpListener, cancel: CancellationToken) {
+    pub(crate) async fn serve(self, gateway: usize, ear: Ear, cancel: CancellationToken) {
         let units = (self.county.devices().iter().enumerate())
             .filter_map(|(place, device)| {
                 let slave = device.slave.filter(|slave| slave.gateway == gateway)?;
                 Some((slave.unit, place))
             })
             .collect();
-        let service = Arc::new(Gateway { slaves: self, units });
-        let new_service = |_| Ok(Some(Arc::clone(&service)));
-        let on_connected =
-            |stream, address| async move { accept_tcp_connection(stream, address, new_service) };
-        let on_error = |error| tracing::debug!(%error, "modbus connection ended");
-        let server = Server::new(listener);
-        if let Some(Err(error)) = cancel
-            .run_until_cancelled(server.serve(&on_connected, on_error))
-            .await
-        {
-            tracing::error!(gateway, %error, "modbus gateway stopped");
+        let is_gateway = matches!(ear, Ear::Socket(Wire::Tcp, _));
+        let service = Arc::new(Gateway {
+            slaves: self,
+            units,
+            is_gateway,
+        });
+        match ear {
+            Ear::Socket(wire, listener) => port::serve_socket(service, wire, listener, cancel).await,
+            Ear::Terminal(pty) => port::serve_pty(service, pty, cancel).await,
         }
     }
 }
@@ -72,39 +115,21 @@ impl Slaves {
 struct Gateway {
     slaves: Slaves,
     units: HashMap<u8, usize>,
+    /// It answers for units that are not there; on a serial line nobody does.
+    is_gateway: bool,
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Option<Response>, ExceptionCode>> + Send>>;
-
-impl Service for Gateway {
-    type Request = SlaveRequest<'static>;
-    type Response = Option<Response>;
-    type Exception = ExceptionCode;
-    type Future = Answering;
-
-    fn call(&self, asked: Self::Request) -> Self::Future {
-        let Some(place) = self.units.get(&asked.slave).copied() else {
-            return Box::pin(std::future::ready(Err(ExceptionCode::GatewayTargetDevice)));
+impl Slave for Gateway {
+    fn answer(&self, asked: &Asked) -> Option<Vec<u8>> {
+        let Some(place) = self.units.get(&asked.unit).copied() else {
+            return self.is_gateway.then(|| speech::refusal(&asked.pdu, NO_TARGET));
         };
-        let answer = self.answer(place, &asked.request);
-        match self.manner(place) {
-            None => Box::pin(std::future::ready(answer.map(Some))),
-            Some(Answer::Silent) => Box::pin(std::future::ready(Ok(None))),
-            Some(Answer::Exception(code)) => Box::pin(std::future::ready(Err(ExceptionCode::new(code)))),
-            Some(Answer::Short) => Box::pin(std::future::ready(answer.map(|full| Some(shortened(full))))),
-            Some(Answer::Late(by)) => {
-                let wait = self.slaves.clock.real(by);
-                Box::pin(async move {
-                    tokio::time::sleep(wait).await;
-                    answer.map(Some)
-                })
-            }
-        }
+        let answer = self.read(place, &asked.pdu);
+        Some(answer.unwrap_or_else(|code| speech::refusal(&asked.pdu, code)))
     }
-}
 
-impl Gateway {
-    fn manner(&self, place: usize) -> Option<Answer> {
+    fn manner(&self, unit: u8) -> Option<Answer> {
+        let place = *self.units.get(&unit)?;
         let script = self
             .slaves
             .script
@@ -129,20 +154,21 @@ impl Gateway {
         })
     }
 
-    fn answer(&self, place: usize, request: &Request<'static>) -> Result<Response, ExceptionCode> {
+    fn real(&self, span: Span) -> Duration {
+        self.slaves.clock.real(span)
+    }
+}
+
+impl Gateway {
+    fn read(&self, place: usize, pdu: &[u8]) -> Result<Vec<u8>, u8> {
         let image = self.image(place);
-        match request {
-            Request::ReadDiscreteInputs(first, amount) => {
-                Image::take(&image.discrete, *first, *amount).map(Response::ReadDiscreteInputs)
-            }
-            Request::ReadInputRegisters(first, amount) => {
-                Image::take(&image.input, *first, *amount).map(Response::ReadInputRegisters)
-            }
-            Request::ReadCoils(..) | Request::ReadHoldingRegisters(..) => {
-                Err(ExceptionCode::IllegalDataAddress)
-            }
+        let (first, amount) = speech::numbers(pdu).ok_or(NO_VALUE)?;
+        match pdu.first() {
+            Some(2) => Image::take(&image.discrete, first, amount).map(|bits| speech::bits_answer(2, &bits)),
+            Some(4) => Image::take(&image.input, first, amount).map(|words| speech::words_answer(4, &words)),
+            Some(1 | 3) => Err(NO_ADDRESS),
             // These slaves have nothing that may be written.
-            _ => Err(ExceptionCode::IllegalFunction),
+            _ => Err(NO_FUNCTION),
         }
     }
 
@@ -159,19 +185,5 @@ impl Gateway {
             Some(device) => Image::of(&device.model, &reading),
             None => Image::default(),
         }
-    }
-}
-
-fn shortened(full: Response) -> Response {
-    match full {
-        Response::ReadInputRegisters(mut words) => {
-            words.pop();
-            Response::ReadInputRegisters(words)
-        }
-        Response::ReadDiscreteInputs(mut bits) => {
-            bits.truncate(bits.len().saturating_sub(8));
-            Response::ReadDiscreteInputs(bits)
-        }
-        other => other,
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use telemetry::registry::ModbusLine;
 use telemetry::time::Span;
 use telemetry::{Clock, DeviceId, Timestamp};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::county::{BoundAddresses, County};
 use crate::fault::{Fault, FaultError, FaultSender, Player, Scenario};
 use crate::history::History;
-use crate::modbus::{Answer, Script, Slaves};
+use crate::modbus::{Answer, Ear, Script, Slaves, Wire};
 use crate::mqtt::{Counters, Link, Shared};
 
 /// How many connections tell history at the same time: enough to keep a server busy, few enough to
@@ -103,45 +103,45 @@ impl Progress {
 pub struct Simulator;
 
 impl Simulator {
-    /// Opens the slaves' sockets, all on `ip`: with `first_port` 0 on free ports, else one after the other
-    /// from there. They answer when the county runs.
+    /// Opens the slaves' lines. Sockets are all on `ip`: with `first_port` 0 on free ports, else one after the
+    /// other from there; RTU slaves get a pseudo-terminal each. They answer when the county runs.
     ///
     /// # Errors
     /// [`SimulatorError::Bind`] when a port cannot be had.
-    pub async fn bind(county: Arc<County>, ip: IpAddr, first_port: u16) -> Result<Bound, SimulatorError> {
-        let mut listeners = Vec::with_capacity(county.gateways);
-        let mut addresses = Vec::with_capacity(county.gateways);
+    pub async fn bind(
+        county: Arc<County>,
+        wire: Wire,
+        ip: IpAddr,
+        first_port: u16,
+    ) -> Result<Bound, SimulatorError> {
+        let mut ears = Vec::with_capacity(county.gateways);
+        let mut lines = Vec::with_capacity(county.gateways);
         for n in 0..county.gateways {
             let port = match first_port {
                 0 => 0,
                 first => first.saturating_add(u16::try_from(n).unwrap_or(u16::MAX)),
             };
             let address = SocketAddr::new(ip, port);
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|source| SimulatorError::Bind { address, source })?;
-            addresses.push(
-                listener
-                    .local_addr()
-                    .map_err(|source| SimulatorError::Bind { address, source })?,
-            );
-            listeners.push(listener);
+            let failed = |source| SimulatorError::Bind { address, source };
+            let ear = Ear::open(wire, address).await.map_err(failed)?;
+            lines.push(ear.line().map_err(failed)?);
+            ears.push(ear);
         }
         Ok(Bound {
             faults: FaultSender::new(Arc::clone(&county)),
             county,
-            addresses: BoundAddresses(addresses),
-            listeners,
+            addresses: BoundAddresses(lines),
+            ears,
             script: Script::default(),
         })
     }
 
-    /// [`Self::bind`] on free ports of 127.0.0.1.
+    /// [`Self::bind`] over Modbus/TCP on free ports of 127.0.0.1.
     ///
     /// # Errors
     /// [`SimulatorError::Bind`] when there is no port left.
     pub async fn bind_local(county: Arc<County>) -> Result<Bound, SimulatorError> {
-        Self::bind(county, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await
+        Self::bind(county, Wire::Tcp, IpAddr::V4(Ipv4Addr::LOCALHOST), 0).await
     }
 }
 
@@ -150,13 +150,13 @@ impl Simulator {
 pub struct Bound {
     county: Arc<County>,
     addresses: BoundAddresses,
-    listeners: Vec<TcpListener>,
+    ears: Vec<Ear>,
     faults: FaultSender,
     script: Script,
 }
 
 impl Bound {
-    /// Where the slaves listen: what [`County::registry`] needs.
+    /// The lines of the slaves: what [`County::registry`] needs.
     #[must_use]
     pub const fn addresses(&self) -> &BoundAddresses {
         &self.addresses
@@ -170,9 +170,9 @@ impl Bound {
 
     /// Where a device answers on Modbus, with its unit; `None` for one that does not.
     #[must_use]
-    pub fn slave(&self, device: &DeviceId) -> Option<(SocketAddr, u8)> {
+    pub fn slave(&self, device: &DeviceId) -> Option<(ModbusLine, u8)> {
         let slave = self.county.devices().get(self.county.place_of(device)?)?.slave?;
-        Some((*self.addresses.0.get(slave.gateway)?, slave.unit))
+        Some((self.addresses.0.get(slave.gateway)?.clone(), slave.unit))
     }
 
     /// The handle through which faults are asked for while the county runs.
@@ -213,8 +213,8 @@ impl Bound {
             faults: self.faults.clone(),
             script: self.script,
         };
-        for (gateway, listener) in self.listeners.into_iter().enumerate() {
-            tasks.spawn(slaves.clone().serve(gateway, listener, cancel.clone()));
+        for (gateway, ear) in self.ears.into_iter().enumerate() {
+            tasks.spawn(slaves.clone().serve(gateway, ear, cancel.clone()));
         }
         let counters = Arc::new(Counters::new());
         let shared = Shared {

@@ -62,11 +62,11 @@ impl County {
     ) -> Result<registry::Device, RegistryError> {
         let transport = match device.slave {
             None => Transport::Mqtt,
-            Some(slave) => Transport::Modbus {
-                address: *(modbus.0.get(slave.gateway))
-                    .ok_or_else(|| RegistryError::NoAddress(device.id.clone()))?,
-                unit: slave.unit,
-            },
+            Some(slave) => modbus
+                .0
+                .get(slave.gateway)
+                .ok_or_else(|| RegistryError::NoAddress(device.id.clone()))?
+                .transport(slave.unit),
         };
         let hash = device.password().map(|password| {
             let salt = salt(self.seed, device);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use argon2::{Argon2, PasswordVerifier};
-use telemetry::registry::{Registry, SiteKind, Transport};
+use telemetry::registry::{ModbusLine, Registry, SiteKind, Transport};
 use telemetry::{Catalogue, SeriesId};
 
 use super::*;
@@ -11,7 +11,10 @@ use super::*;
 const TODAY: Timestamp = Timestamp::from_millis(1_795_435_200_000);
 
 fn addresses(county: &County) -> BoundAddresses {
-    let port = |n: usize| SocketAddr::from(([127, 0, 0, 1], 20_000 + u16::try_from(n).unwrap()));
+    let port = |n: usize| {
+        let port = 20_000 + u16::try_from(n).unwrap();
+        ModbusLine::Tcp(SocketAddr::from(([127, 0, 0, 1], port)))
+    };
     BoundAddresses((0..county.gateways).map(port).collect())
 }
 

@@ -3,8 +3,7 @@
 //! Source: `domain.md` §7.1 and, where it ends, the comments of the profiles. It is not derived from the
 //! register maps by which the server reads, so that a mistake in one of them shows.
 
-use tokio_modbus::ExceptionCode;
-
+use super::speech::{NO_ADDRESS, NO_VALUE};
 use crate::device::Model;
 use crate::device::channels;
 use crate::num::real;
@@ -33,10 +32,10 @@ impl Image {
     }
 
     /// # Errors
-    /// `IllegalDataAddress` (2) when one of them is not there, `IllegalDataValue` (3) when none is asked for.
-    pub(super) fn take<T: Copy>(of: &[Option<T>], first: u16, amount: u16) -> Result<Vec<T>, ExceptionCode> {
-        if amount == 0 {
-            return Err(ExceptionCode::IllegalDataValue);
+    /// [`NO_ADDRESS`] when one of them is not there, [`NO_VALUE`] when none is asked for.
+    pub(super) fn take<T: Copy>(of: &[Option<T>], first: u16, amount: u16) -> Result<Vec<T>, u8> {
+        if amount == 0 || amount > 2000 {
+            return Err(NO_VALUE);
         }
         let first = usize::from(first);
         (of.get(first..first + usize::from(amount))
@@ -45,7 +44,7 @@ impl Image {
             .copied()
             .collect::<Option<Vec<T>>>())
         .filter(|found| found.len() == usize::from(amount))
-        .ok_or(ExceptionCode::IllegalDataAddress)
+        .ok_or(NO_ADDRESS)
     }
 
     fn word(&mut self, address: usize, word: u16) {
@@ -214,14 +213,8 @@ mod tests {
         // then register 1 holds 123, bit 2 is set (domain.md §7.1: 2n), and 16 to 99 are not there.
         assert_eq!(Image::take(&image.input, 1, 1), Ok(vec![123]));
         assert_eq!(Image::take(&image.discrete, 2, 2), Ok(vec![true, false]));
-        assert_eq!(
-            Image::take(&image.input, 15, 2),
-            Err(ExceptionCode::IllegalDataAddress)
-        );
-        assert_eq!(
-            Image::take(&image.input, 116, 1),
-            Err(ExceptionCode::IllegalDataAddress)
-        );
+        assert_eq!(Image::take(&image.input, 15, 2), Err(NO_ADDRESS));
+        assert_eq!(Image::take(&image.input, 116, 1), Err(NO_ADDRESS));
         assert_eq!(Image::take(&image.input, 100, 16), Ok(vec![0; 16]));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use telemetry::time::ManualClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::county::CountySize;
@@ -201,7 +202,10 @@ async fn slaves() -> (
     let names = ["sw-001", "depot-1-tank-1", "depot-1-tank-2", "depot-1-panel"];
     let at = names
         .into_iter()
-        .map(|name| (name, bound.slave(&id(name)).unwrap()))
+        .map(|name| match bound.slave(&id(name)).unwrap() {
+            (ModbusLine::Tcp(address), unit) => (name, (address, unit)),
+            other => panic!("{other:?}"),
+        })
         .collect();
     let (script, cancel) = (bound.slaves(), CancellationToken::new());
     let (mqtt, _) = tiny_broker(None).await;

@@ -77,6 +77,33 @@ impl ModbusLine {
         }
     }
 
+    /// The transport of the unit of that id on this line.
+    #[must_use]
+    pub fn transport(&self, unit: u8) -> Transport {
+        match self {
+            Self::Tcp(address) => Transport::Modbus {
+                address: *address,
+                unit,
+            },
+            Self::RtuOverTcp(address) => Transport::RtuOverTcp {
+                address: *address,
+                unit,
+            },
+            Self::Serial {
+                port,
+                baud,
+                parity,
+                stop_bits,
+            } => Transport::Rtu(SerialUnit {
+                port: port.clone(),
+                baud: *baud,
+                parity: *parity,
+                stop_bits: *stop_bits,
+                unit,
+            }),
+        }
+    }
+
     /// Whether frames are Modbus RTU, which have no number that tells one answer from another.
     #[must_use]
     pub const fn is_rtu(&self) -> bool {
