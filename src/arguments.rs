@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use telemetry::registry::ModbusLine;
 use telemetry::time::Span;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -45,6 +46,33 @@ pub(crate) enum Command {
     /// Compute major hazards after GB 18218-2018 危险化学品重大危险源辨识, without a server.
     #[command(after_help = EXIT_CODES)]
     Hazard(Hazard),
+    /// Speak to a Modbus unit without a server.
+    #[command(subcommand)]
+    Modbus(ModbusCommand),
+}
+
+/// `townwatch modbus …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModbusCommand {
+    /// Ask a unit what it is (function 43/14). Not while a server polls the same serial line.
+    #[command(after_help = EXIT_CODES)]
+    Identify(Identify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Identify {
+    /// 10.0.0.7:502, rtu+tcp:10.0.0.7:4001, or rtu:/dev/ttyS1,9600,none,1 (baud, parity, stop bits).
+    #[arg(value_name = "ADDRESS")]
+    pub address: ModbusLine,
+    /// Unit id.
+    #[arg(value_name = "UNIT")]
+    pub unit: u8,
+    /// Longest wait for an answer.
+    #[arg(long, default_value = "1s", value_name = "SPAN")]
+    pub timeout: Span,
+    /// Print one JSON value.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How large the simulated county is.
@@ -54,6 +82,17 @@ pub(crate) enum CountySize {
     Small,
     /// The model county: about 24,400 devices.
     Model,
+}
+
+/// How simulated Modbus devices speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModbusWire {
+    /// Modbus/TCP.
+    Tcp,
+    /// RTU frames over sockets, as behind a serial server.
+    RtuOverTcp,
+    /// RTU frames over pseudo-terminals, one for each line.
+    Rtu,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +167,9 @@ pub(crate) struct Simulate {
     /// First port of the simulated Modbus devices, the others follow; 0 lets the system choose.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub modbus_port: u16,
+    /// How the simulated Modbus devices speak.
+    #[arg(long, value_enum, default_value = "tcp")]
+    pub modbus_wire: ModbusWire,
     /// Play the demo's scenario of faults, too: alarms come and go.
     #[arg(long, conflicts_with = "scenario")]
     pub usual_faults: bool,

@@ -4,10 +4,12 @@
 mod findings;
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use alarms::AlarmSettings;
 use serde::Deserialize;
+use telemetry::DeviceId;
 use telemetry::time::Span;
 use toml::Spanned;
 
@@ -131,12 +133,27 @@ pub(crate) enum AnonymousMay {
 pub(crate) struct Modbus {
     /// Longest wait for an answer. Default `"1s"`.
     pub timeout: Span,
+    /// Shortest pause between two requests on a line. A profile may ask for more. Default `"0s"`, at most `"10s"`.
+    pub request_pause: Spanned<Span>,
+    /// Pause after a connection was made. Default `"0s"`, at most `"10s"`.
+    pub connect_pause: Spanned<Span>,
+    /// Longest wait before a silent unit is asked again while others share its line. Default `"1min"`.
+    pub backoff_max: Span,
+    /// Whether the registers that profiles list with a range may be written. Default `false`.
+    pub writes: bool,
+    /// Signals of life-safety devices that may be written nevertheless, as `device/signal`. Default none.
+    pub life_safety_writes: Vec<Spanned<String>>,
 }
 
 impl Default for Modbus {
     fn default() -> Self {
         Self {
             timeout: Span::from_secs(1),
+            request_pause: unspanned(Span::ZERO),
+            connect_pause: unspanned(Span::ZERO),
+            backoff_max: Span::from_secs(60),
+            writes: false,
+            life_safety_writes: Vec::new(),
         }
     }
 }
@@ -242,6 +259,17 @@ fn thousand() -> u16 {
     1000
 }
 
+impl Modbus {
+    /// The life-safety signals that may be written, with where they stand in the file. What is no
+    /// `device/signal` is left out: `townwatch check` has refused it.
+    pub(crate) fn life_safety_writes(&self) -> impl Iterator<Item = (Range<usize>, (DeviceId, Box<str>))> {
+        self.life_safety_writes.iter().filter_map(|entry| {
+            let (device, signal) = entry.get_ref().split_once('/')?;
+            Some((entry.span(), (device.parse().ok()?, signal.into())))
+        })
+    }
+}
+
 /// `[web]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -297,6 +325,8 @@ pub(crate) enum Role {
     Read,
     /// Look, and acknowledge alarms.
     Operate,
+    /// Look, acknowledge, and write to field devices what profile and configuration allow.
+    Control,
 }
 
 /// `[push]`: `POST /api/v1/telemetry` and `POST /api/v2/write`, at the address of the pages, with the credentials

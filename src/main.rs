@@ -13,7 +13,9 @@ mod doors;
 mod early;
 mod exit;
 mod failed_starts;
+mod field;
 mod hazard;
+mod identify;
 mod intake;
 mod keeper;
 mod logging;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ModbusCommand};
 use exit::Failure;
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Simulate(options) => runtime()?.block_on(simulate::run(options)),
         Command::Check(options) => check::run(&options),
         Command::Hazard(options) => hazard::run(&options),
+        Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
     }
 }
 

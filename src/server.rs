@@ -23,7 +23,7 @@ use broker::{Admission, Anonymous, Authenticator, Gate, GateConfig, GateError, R
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
-use ingest::modbus::{ModbusConfig, Poller};
+use ingest::modbus::{FieldAccess, ModbusConfig, Poller, Writes};
 use ingest::{Consumer, DecodeSettings, Pipeline, PipelineConfig};
 use store::journal::{Journal, JournalConfig};
 use store::kept::{Kept, KeptConfig};
@@ -43,6 +43,7 @@ use crate::data_folder::DataFolder;
 use crate::doors::Doors;
 use crate::early::Early;
 use crate::exit::Failure;
+use crate::field::PolledField;
 use crate::intake::JournalIntake;
 use crate::keeper::{KeptKeeper, MQTT_FILE};
 use crate::push::PushDoor;
@@ -157,7 +158,7 @@ impl Server {
         let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal, platform)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
         let mqtt = sources.gate.as_ref().map(Gate::local_addr);
-        let (pages, data) = start_pages(plan, &sources, cancel.clone())?;
+        let (pages, data) = start_pages(plan, &sources, poller.access(), cancel.clone())?;
         Ok(Self {
             mqtt,
             web,
@@ -320,8 +321,16 @@ fn open_account(
 }
 
 fn start_poller(plan: &Plan, intake: &JournalIntake, cancel: &CancellationToken) -> Poller {
+    let modbus = &plan.config.modbus;
     let settings = ModbusConfig {
-        timeout: plan.config.modbus.timeout.duration(),
+        timeout: modbus.timeout.duration(),
+        request_pause: modbus.request_pause.get_ref().duration(),
+        connect_pause: modbus.connect_pause.get_ref().duration(),
+        unit_backoff_max: modbus.backoff_max,
+        writes: Writes {
+            on: modbus.writes,
+            life_safety: modbus.life_safety_writes().map(|(_, named)| named).collect(),
+        },
         ..ModbusConfig::default()
     };
     let clock = Arc::clone(&plan.clock);
@@ -452,6 +461,7 @@ type Pages = JoinHandle<Result<(), dashboards::web::ServeError>>;
 fn start_pages(
     plan: Plan,
     sources: &Arc<Sources>,
+    field: FieldAccess,
     cancel: CancellationToken,
 ) -> Result<(Pages, DataFolder), Failure> {
     let Plan {
@@ -476,6 +486,7 @@ fn start_pages(
     )
     .map_err(|error| Failure::other("the figures cannot be computed", error))?;
     let (for_metrics, for_readiness) = (Arc::clone(sources), Arc::clone(sources));
+    let polled = field.clone();
     let book_catalogue = Arc::clone(&catalogue);
     let web = Web {
         catalogue,
@@ -485,9 +496,10 @@ fn start_pages(
         figures: Arc::new(figures),
         clock,
         live: Arc::clone(&sources.live),
+        field: Arc::new(PolledField(field)),
         access: access(&config),
         push: push_door(&config, sources),
-        metrics: Arc::new(move || for_metrics.metrics()),
+        metrics: Arc::new(move || for_metrics.metrics() + &metrics::of_field(&polled)),
         readiness: Arc::new(move || for_readiness.why_not_ready()),
     };
     Ok((tokio::spawn(dashboards::serve(listener, web, cancel)), data))
@@ -525,6 +537,7 @@ fn access(config: &Config) -> Access {
         role: match token.role {
             config::Role::Read => Role::Read,
             config::Role::Operate => Role::Operate,
+            config::Role::Control => Role::Control,
         },
     };
     Access::Tokens(config.web.tokens.iter().map(token).collect())

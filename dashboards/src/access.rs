@@ -15,6 +15,8 @@ pub enum Role {
     Read,
     /// Look, and acknowledge alarms.
     Operate,
+    /// Look, acknowledge, and write to field devices what profile and configuration allow.
+    Control,
 }
 
 /// A person or a program that may come in. The token itself is never kept.

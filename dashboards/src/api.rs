@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod alarms;
 pub(crate) mod devices;
+pub(crate) mod field;
 pub(crate) mod figures;
 pub(crate) mod live;
 pub(crate) mod map;

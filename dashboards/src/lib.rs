@@ -1,7 +1,8 @@
 //! The web: pages, API, live feed, and charts and maps drawn by plotters.
 //!
-//! It reads the stores, acknowledges alarms and hands pushed readings to the journal; it never writes anything else, never asks a device and
-//! never loads anything from another host. Every answer has a bound, and expensive ones are computed once
+//! It reads the stores, acknowledges alarms, hands pushed readings to the journal and, where configuration and
+//! profile allow it, a write to the poller through [`field::Field`], with two lines of audit; it never writes
+//! anything else and never loads anything from another host. Every answer has a bound, and expensive ones are computed once
 //! for all who look.
 //!
 //! Start with [`web::Web`] (what it is made of) and `routes` (every address); then `pages` for people and
@@ -14,6 +15,7 @@ pub mod book;
 pub mod chart;
 pub mod civil;
 mod desk;
+pub mod field;
 mod font;
 pub mod limits;
 mod listener;

@@ -46,3 +46,5 @@ pub const PUSH_BODIES_MAX: usize = 32;
 pub const PUSH_FAILURES_MAX: u32 = 20;
 /// Senders (or addresses) whose rate is remembered. More at once: a new one is refused with 429 for a second.
 pub const PUSH_BUCKETS_MAX: usize = 16_384;
+/// Rows of the audit in one answer; `before=` leads on.
+pub const AUDIT_ROWS_MAX: u32 = 1000;

@@ -187,6 +187,18 @@ impl Problem {
         )
     }
 
+    /// A device in the field did not do what it was asked (502).
+    #[must_use]
+    pub fn field(detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(
+            "/problems/field",
+            "the device did not do it",
+            StatusCode::BAD_GATEWAY,
+            detail,
+            remedy,
+        )
+    }
+
     /// The address exists, but not for this method (405).
     #[must_use]
     pub fn wrong_method(method: &axum::http::Method, path: &str) -> Self {

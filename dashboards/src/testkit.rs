@@ -305,6 +305,7 @@ impl County {
             figures: Arc::new(figures.unwrap()),
             clock,
             live: Arc::new(LiveFeed::new(Arc::clone(&catalogue))),
+            field: Arc::new(crate::field::NoField),
             access,
             push,
             metrics: Arc::new(|| "townwatch_more 1\n".to_owned()),

@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::book::AlarmBook;
 use crate::civil::Civil;
 use crate::desk::Desk;
+use crate::field::Field;
 use crate::live::{Board, Bus, LiveFeed};
 use crate::map::MapCache;
 use crate::problem::Problem;
@@ -27,8 +28,8 @@ pub type Metrics = dyn Fn() -> String + Send + Sync;
 /// Answers why the program is not ready, or nothing when it is.
 pub type Readiness = dyn Fn() -> Option<String> + Send + Sync;
 
-/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms and for
-/// what is pushed.
+/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms, for what is
+/// pushed, and for the writes that [`Field`] allows.
 #[derive(Clone)]
 pub struct Web {
     /// What there is in the county.
@@ -45,6 +46,8 @@ pub struct Web {
     pub clock: Arc<dyn Clock>,
     /// Sees every batch: call [`LiveFeed::observe`] for each.
     pub live: Arc<LiveFeed>,
+    /// The polled units: [`crate::field::NoField`] where there are none.
+    pub field: Arc<dyn Field>,
     /// Who may come in.
     pub access: Access,
     /// For those who push readings; none: nobody may.

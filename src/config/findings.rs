@@ -1,5 +1,7 @@
 //! Reading a configuration and saying what is wrong with it, with file, line and a suggestion.
 
+mod modbus;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -73,13 +75,16 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
             next += 1;
             SeriesId(next)
         };
-        if let Err(error) = Catalogue::build(registry.clone(), &profiles, number) {
-            let path = beside(file, config.registry.file.get_ref());
-            findings.push(whole(
-                &path,
-                error.to_string(),
-                "mend the entry, or register what it names",
-            ));
+        match Catalogue::build(registry.clone(), &profiles, number) {
+            Ok(catalogue) => findings.extend(modbus::life_safety_nonsense(&config, &here, &catalogue)),
+            Err(error) => {
+                let path = beside(file, config.registry.file.get_ref());
+                findings.push(whole(
+                    &path,
+                    error.to_string(),
+                    "mend the entry, or register what it names",
+                ));
+            }
         }
     }
     match registry {
@@ -192,6 +197,7 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
     if let Some(external) = &config.external {
         external_nonsense(external, here, &mut findings);
     }
+    findings.extend(modbus::pause_nonsense(config, here));
     if let Err(error) = config.alarms.check() {
         findings.push(whole(
             here.file,
@@ -343,14 +349,14 @@ fn read_registry(config: &Config, here: &Source<'_>, findings: &mut Vec<Finding>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::TEMPLATE;
 
     const REGISTRY: &str =
         r#"{"county":{"name":{"zh":"某","en":"some"},"position":{"latitude":27.5,"longitude":119.7}}}"#;
 
-    fn check(change: impl Fn(&str) -> String) -> Result<Checked, Vec<Finding>> {
+    pub(super) fn check(change: impl Fn(&str) -> String) -> Result<Checked, Vec<Finding>> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("county.json"), REGISTRY).unwrap();
         let file = folder.path().join("townwatch.toml");

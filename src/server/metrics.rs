@@ -8,6 +8,7 @@ use alarms::AlarmService;
 use broker::{Authenticator, Gate};
 use dashboards::LiveFeed;
 use ingest::Pipeline;
+use ingest::modbus::{FieldAccess, Reach};
 use store::journal::Journal;
 use store::kept::Kept;
 use store::reserve::Reserve;
@@ -238,6 +239,66 @@ impl Sources {
         let in_reserve = self.reserve.as_ref().is_some_and(|reserve| !reserve.is_held());
         (refusing || in_reserve).then(|| why.to_owned())
     }
+}
+
+/// Lines about the polled units.
+pub(super) fn of_field(field: &FieldAccess) -> String {
+    let mut page = Page::default();
+    let stats = field.stats();
+    for (name, help, value) in [
+        ("polls", "units asked, each with one scan class", stats.polls),
+        ("answers", "reads that brought data", stats.answers),
+        (
+            "exceptions",
+            "reads that were answered by an exception",
+            stats.exceptions,
+        ),
+        (
+            "no_answers",
+            "reads that brought nothing, or no answer to the question",
+            stats.no_answers,
+        ),
+        (
+            "skipped_cycles",
+            "polls left out because their line was busy",
+            stats.skipped_cycles,
+        ),
+        ("connections", "connections made, ports opened", stats.connections),
+        (
+            "sink_failures",
+            "polls that the journal did not take",
+            stats.sink_failures,
+        ),
+        (
+            "splits",
+            "reads cut into smaller ones because the unit refused them",
+            stats.splits,
+        ),
+        ("writes", "values written to units", stats.writes),
+        (
+            "write_failures",
+            "writes that a unit refused or did not confirm",
+            stats.write_failures,
+        ),
+    ] {
+        page.line(&format!("modbus_{name}_total"), "counter", help, value as f64);
+    }
+    let mut units = [0u64; Reach::ALL.len()];
+    for status in field.statuses() {
+        if let Some((_, count)) =
+            (Reach::ALL.iter().zip(&mut units)).find(|(reach, _)| **reach == status.reach)
+        {
+            *count += 1;
+        }
+    }
+    page.head("modbus_units", "gauge", "polled units by the state of their link");
+    for (reach, count) in Reach::ALL.iter().zip(units) {
+        page.value(
+            &format!("modbus_units{{state=\"{}\"}}", reach.name()),
+            count as f64,
+        );
+    }
+    page.0
 }
 
 /// A page of metrics in Prometheus' text form.
