@@ -26,6 +26,7 @@ mod faults;
 mod figures;
 mod hj212;
 mod modbus;
+mod modbus_lines;
 mod push;
 mod simulated;
 mod structure;

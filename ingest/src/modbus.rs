@@ -2,11 +2,12 @@
 //! registers that may be written.
 //!
 //! Pure are `plan` (which registers together), `pdu` and `wrap` (the protocol), `value` (registers and
-//! numbers), `schedule` (who is next), `order` (what may be written), `frame` and `decode_poll`. `wire` owns
+//! numbers), `schedule` (who is next), `doubt` (which late answer may still come), `order` (what may be written), `frame` and `decode_poll`. `wire` owns
 //! the socket or port, `line` the order of events on it, `poller` all lines. A poll becomes one
 //! [`telemetry::RawMessage`] with the payload of `frame`, and takes the same way as an MQTT publish.
 
 pub(crate) mod decode_poll;
+mod doubt;
 pub mod frame;
 mod identity;
 mod job;

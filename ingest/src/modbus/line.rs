@@ -1,4 +1,7 @@
-//! One line: its connection, and the units behind it, asked one after the other. Writes go before polls.
+//! One line: its connection, and the units behind it, asked one after the other. Writes (`jobs`) go before
+//! polls.
+
+mod jobs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,9 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, Answer, Read};
-use super::identity::Gathering;
-use super::job::{Job, Task};
-use super::order::{Order, WriteDone, WriteRefused};
+use super::job::Job;
 use super::pdu::{Reply, Request};
 use super::plan::Block;
 use super::schedule::Reconnect;
@@ -47,8 +48,6 @@ pub(super) struct Line {
     pub(super) counters: Arc<Counters>,
     pub(super) reconnect: Reconnect,
     pub(super) wire: Option<Wire>,
-    /// On a serial line, until when a late answer may come after a failure.
-    pub(super) quiet_until: Option<Instant>,
     /// When the last request ended.
     pub(super) last_end: Option<Instant>,
 }
@@ -60,7 +59,10 @@ struct Poll {
     reads: Vec<Read>,
     splits: u32,
     nonsense: u32,
+    /// The unit does not answer: the rest is not asked.
     silent: bool,
+    /// The unit answers, but older answers may still be on their way.
+    held: bool,
 }
 
 impl Line {
@@ -76,16 +78,20 @@ impl Line {
     async fn poll_for_ever(&mut self) {
         loop {
             self.do_jobs().await;
-            let next = |(place, unit): (usize, &Unit)| unit.next().map(|(due, group)| (due, place, group));
-            let Some((due, place, group)) = self.units.iter().enumerate().filter_map(next).min() else {
+            let (now, real_now) = (self.clock.monotonic(), Instant::now());
+            let next = |(place, unit): (usize, &Unit)| {
+                let (due, group) = unit.next()?;
+                let wait = Span::from_millis(due.millis().saturating_sub(now.millis()));
+                let wait = self.clock.real(wait).max(unit.doubt.hold(real_now));
+                Some((wait, due, place, group))
+            };
+            let Some((wait, _, place, group)) = self.units.iter().enumerate().filter_map(next).min() else {
                 return; // A line without units is not started.
             };
-            let now = self.clock.monotonic();
-            if due > now {
-                self.idle(self.clock.real(Span::from_millis(due.millis() - now.millis())))
-                    .await;
-            } else {
+            if wait.is_zero() {
                 self.poll(place, group).await;
+            } else {
+                self.idle(wait).await;
             }
         }
     }
@@ -111,9 +117,9 @@ impl Line {
             pending: blocks.unwrap_or_default().into(),
             ..Poll::default()
         };
-        if let Some(suspect) = unit.suspect {
-            poll.pending.retain(|block| *block != suspect.block);
-            poll.pending.push_front(suspect.block);
+        if let Some(only) = unit.doubt.only() {
+            poll.pending.retain(|block| *block != only);
+            poll.pending.push_front(only);
         }
         while let Some(block) = poll.pending.pop_front() {
             if poll.silent {
@@ -123,14 +129,17 @@ impl Line {
             }
             self.do_jobs().await;
             let answer = self.read(place, block).await;
-            self.take(place, group, &mut poll, block, answer).await;
+            self.take(place, group, &mut poll, block, answer);
+            if poll.held {
+                break; // The same turn goes on when the unit may be asked again.
+            }
         }
-        self.settle(place, group, &poll.reads);
+        self.settle(place, group, &poll);
         self.deliver(place, &poll.reads).await;
     }
 
     /// What a read brought, and what follows from it.
-    async fn take(
+    fn take(
         &mut self,
         place: usize,
         group: usize,
@@ -138,31 +147,23 @@ impl Line {
         block: Block,
         read: Result<Answer, Failed>,
     ) {
-        let is_rtu = self.line.is_rtu();
         let Some(unit) = self.units.get_mut(place) else {
             return;
         };
         let answer = match read {
             Err(failed) => {
                 unit.note(|status| status.last_failure = Some(failed.why()));
-                if is_rtu && failed != Failed::Unreachable {
-                    unit.suspect(block);
-                }
-                if matches!(failed, Failed::Nonsense(_)) {
-                    poll.nonsense += 1;
-                    poll.silent = poll.nonsense >= NONSENSE_PER_POLL_MAX;
-                } else {
+                poll.nonsense += u32::from(matches!(failed, Failed::Nonsense(_)));
+                // Over RTU a late answer could be taken for another, so the unit is left alone at once.
+                poll.silent = self.line.is_rtu()
+                    || poll.nonsense >= NONSENSE_PER_POLL_MAX
+                    || !matches!(failed, Failed::Nonsense(_));
+                if poll.silent {
                     unit.put_last(block);
-                    poll.silent = true;
                 }
                 Answer::None
             }
             Ok(answer) => {
-                if unit.suspect.is_some_and(|suspect| suspect.block == block) {
-                    unit.suspect = None;
-                    // It may have been the late answer: then the one to this question still comes.
-                    self.quiet_until = Some(Instant::now() + self.config.timeout);
-                }
                 if let Answer::Exception(code) = answer
                     && SPLIT_ON.contains(&code)
                     && poll.splits < SPLITS_PER_POLL_MAX
@@ -181,6 +182,7 @@ impl Line {
                 answer
             }
         };
+        poll.held = unit.doubt.hold(Instant::now()) > Duration::ZERO && !poll.silent;
         poll.reads.push(Read { block, answer });
     }
 
@@ -197,6 +199,20 @@ impl Line {
             Err(Failed::Lost | Failed::Stale) if reused => self.ask(place, &request).await,
             done => done,
         };
+        if self.line.is_rtu()
+            && let Some(unit) = self.units.get_mut(place)
+        {
+            let (now, patience) = (Instant::now(), self.config.timeout);
+            match reply {
+                Ok(_) => {
+                    unit.doubt.answered(block, now, patience);
+                }
+                Err(Failed::Unreachable | Failed::Stale) => {} // Nothing was asked.
+                Err(Failed::Silent | Failed::Lost | Failed::Nonsense(_)) => {
+                    unit.doubt.failed(block, now, patience);
+                }
+            }
+        }
         match reply? {
             Reply::Words(words) => Ok(Answer::Words(words)),
             Reply::Bits(bits) => Ok(Answer::Bits(bits)),
@@ -205,7 +221,7 @@ impl Line {
         }
     }
 
-    /// Asks once, after the pauses that the line needs; what is needed after a failure is seen to here.
+    /// Asks once, after the pauses that the line needs.
     async fn ask(&mut self, place: usize, request: &Request) -> Result<Reply, Failed> {
         let Some(unit) = self.units.get(place) else {
             return Err(Failed::Unreachable);
@@ -222,42 +238,20 @@ impl Line {
         let Some(wire) = &mut self.wire else {
             return Err(Failed::Unreachable);
         };
-        let quiet = self.quiet_until.take();
-        let heard = match quiet.filter(|until| *until > Instant::now()) {
-            None => Ok(false),
-            Some(until) => wire.hush(until).await.map_err(|_closed| Failed::Stale),
-        };
-        let reply = match heard {
-            Ok(_) => wire.ask(id, request, patience).await,
-            Err(closed) => Err(closed),
-        };
+        let reply = wire.ask(id, request, patience).await;
+        if wire.heard {
+            self.units.iter_mut().for_each(|unit| unit.doubt.heard());
+        }
         self.last_end = Some(Instant::now());
         if let Err(failed) = reply {
-            self.after(failed, quiet);
-        } else if heard == Ok(true)
-            && let Some(unit) = self.units.get_mut(place)
-        {
-            unit.suspect = None; // The late answer has come and was thrown away.
+            tracing::debug!(line = %self.line, why = failed.why(), "a modbus request failed");
+            // Over a socket a late answer must find nobody. A port stays open unless it has failed.
+            let port = matches!(self.line, ModbusLine::Serial { .. });
+            if !port || matches!(failed, Failed::Lost | Failed::Stale) {
+                self.wire = None;
+            }
         }
         reply
-    }
-
-    /// After a failure a late answer must find nobody who takes it for another: a new connection over TCP, a
-    /// time-out of listening on a serial line.
-    fn after(&mut self, failed: Failed, quiet: Option<Instant>) {
-        tracing::debug!(line = %self.line, why = failed.why(), "a modbus request failed");
-        let port = matches!(self.line, ModbusLine::Serial { .. });
-        if !port || matches!(failed, Failed::Lost | Failed::Stale) {
-            self.wire = None;
-        }
-        if self.line.is_rtu() {
-            self.quiet_until = match failed {
-                Failed::Stale | Failed::Unreachable => quiet,
-                Failed::Silent | Failed::Lost | Failed::Nonsense(_) => {
-                    Some(Instant::now() + self.config.timeout)
-                }
-            };
-        }
     }
 
     /// Makes sure that there is a connection, unless the last attempt is too short ago.
@@ -289,7 +283,8 @@ impl Line {
     }
 
     /// Writes down what the poll showed and when the unit comes next.
-    fn settle(&mut self, place: usize, group: usize, reads: &[Read]) {
+    fn settle(&mut self, place: usize, group: usize, poll: &Poll) {
+        let reads = &poll.reads;
         let answered = reads.iter().any(|read| read.answer != Answer::None);
         count(&self.counters.polls);
         for read in reads {
@@ -314,7 +309,7 @@ impl Line {
             return;
         };
         let every = asked.every;
-        let skipped = turn.done(now, held_until);
+        let skipped = if poll.held { 0 } else { turn.done(now, held_until) };
         let exceptions = reads
             .iter()
             .filter(|read| matches!(read.answer, Answer::Exception(_)));
@@ -346,62 +341,5 @@ impl Line {
             count(&self.counters.sink_failures);
             tracing::debug!(device = %unit.device, error, "a poll could not be kept");
         }
-    }
-
-    async fn do_jobs(&mut self) {
-        while let Ok(job) = self.jobs.try_recv() {
-            self.perform(job).await;
-        }
-    }
-
-    async fn perform(&mut self, job: Job) {
-        if job.task.is_given_up() {
-            return;
-        }
-        match job.task {
-            Task::Write(order, reply) => {
-                let done = self.write(job.place, &order).await;
-                let fine = done.as_ref().is_ok_and(|done| done.answered);
-                count(if fine {
-                    &self.counters.writes
-                } else {
-                    &self.counters.write_failures
-                });
-                // Whoever asked may have given up; the write is in the audit either way.
-                let _gone = reply.send(done);
-            }
-            Task::Identify(reply) => {
-                let mut gathering = Gathering::default();
-                let mut end = Ok(());
-                while end.is_ok()
-                    && let Some(request) = gathering.next()
-                {
-                    end = gathering.take(self.ask(job.place, &request).await);
-                }
-                let _gone = reply.send(end.map(|()| gathering.identity));
-            }
-        }
-    }
-
-    /// Writes once: a write that may have arrived is never repeated. Then reads back.
-    async fn write(&mut self, place: usize, order: &Order) -> Result<WriteDone, WriteRefused> {
-        let mut reply = self.ask(place, &order.request).await;
-        if reply == Err(Failed::Stale) {
-            reply = self.ask(place, &order.request).await; // Nothing was sent on the old connection.
-        }
-        let answered = match reply {
-            Ok(Reply::Exception(code)) => return Err(WriteRefused::Exception(code)),
-            Err(Failed::Unreachable | Failed::Stale) => return Err(WriteRefused::Unreachable),
-            Ok(Reply::Done) => true,
-            Ok(Reply::Words(_) | Reply::Bits(_) | Reply::Objects(..))
-            | Err(Failed::Silent | Failed::Lost | Failed::Nonsense(_)) => false,
-        };
-        let block = order.read_back;
-        let read = self.read(place, block).await.ok();
-        if let Some(answer) = &read {
-            let answer = answer.clone();
-            self.deliver(place, &[Read { block, answer }]).await;
-        }
-        Ok(order.done(answered, read.as_ref()))
     }
 }

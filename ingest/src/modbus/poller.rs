@@ -124,7 +124,6 @@ impl Poller {
                 config: config.clone(),
                 counters: Arc::clone(&counters),
                 wire: None,
-                quiet_until: None,
                 last_end: None,
             };
             lines.spawn(line.run(cancel.clone()));

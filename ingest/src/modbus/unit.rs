@@ -5,20 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use telemetry::time::Span;
 use telemetry::{DeviceEntry, DeviceId, Timestamp};
 
+use super::doubt::Doubt;
 use super::plan::{Block, Group, plan};
 use super::schedule::{Health, Turn};
 use super::status::UnitStatus;
-
-/// A read over RTU that failed and whose answer may still be on its way. It is asked again before any other
-/// read of its unit: a late answer can then be taken for nothing but itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Suspect {
-    pub(super) block: Block,
-    pub(super) tries: u8,
-}
-
-/// How often a suspect is asked again before its answer is held to be lost for good.
-const SUSPECT_TRIES_MAX: u8 = 2;
 
 /// One unit behind a line.
 pub(super) struct Unit {
@@ -26,7 +16,8 @@ pub(super) struct Unit {
     pub(super) unit: u8,
     pub(super) groups: Vec<(Turn, Group)>,
     pub(super) health: Health,
-    pub(super) suspect: Option<Suspect>,
+    /// Over RTU: which answer may still be on its way.
+    pub(super) doubt: Doubt,
     /// Shortest pause before the next request to it.
     pub(super) pause: Span,
     pub(super) status: Arc<Mutex<UnitStatus>>,
@@ -51,7 +42,7 @@ impl Unit {
             unit,
             groups,
             health: Health::default(),
-            suspect: None,
+            doubt: Doubt::default(),
             pause: map.pause,
             status: Arc::new(Mutex::new(status)),
         })
@@ -67,15 +58,6 @@ impl Unit {
     /// Writes something down that others may look at.
     pub(super) fn note(&self, change: impl FnOnce(&mut UnitStatus)) {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// A read over RTU failed.
-    pub(super) fn suspect(&mut self, block: Block) {
-        let tries = match self.suspect {
-            Some(known) if known.block == block => known.tries + 1,
-            _ => 0,
-        };
-        self.suspect = (tries < SUSPECT_TRIES_MAX).then_some(Suspect { block, tries });
     }
 
     /// A read brought nothing. It is asked last from now on, so that a register that silences the unit does

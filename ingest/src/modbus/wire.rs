@@ -55,6 +55,8 @@ pub(super) struct Wire {
     stream: Box<dyn Stream>,
     framing: Framing,
     buffer: Vec<u8>,
+    /// Whether the last question was preceded by bytes that nobody had asked for.
+    pub(super) heard: bool,
 }
 
 impl Failed {
@@ -108,6 +110,7 @@ impl Wire {
             stream,
             framing,
             buffer: Vec::with_capacity(ANSWER_BYTES_MAX),
+            heard: false,
         })
     }
 
@@ -117,8 +120,8 @@ impl Wire {
     /// more use, on a serial line it is thrown away.
     ///
     /// # Errors
-    /// [`Failed`]. The answer may still come: over TCP the connection must be given up, on a serial line
-    /// [`Self::hush`] must be called before the next question.
+    /// [`Failed`]. The answer may still come: over TCP the connection must be given up; over RTU see
+    /// [`super::doubt`].
     pub(super) async fn ask(
         &mut self,
         unit: u8,
@@ -126,6 +129,7 @@ impl Wire {
         patience: Duration,
     ) -> Result<Reply, Failed> {
         self.buffer.clear();
+        self.heard = false;
         match &mut self.framing {
             Framing::Tcp { last } => {
                 *last = last.wrapping_add(1);
@@ -137,7 +141,7 @@ impl Wire {
                 let deadline = Instant::now() + patience;
                 self.send(&question, deadline).await?;
                 let answer = |bytes: &[u8]| wrap::tcp_answer(bytes, number, unit, request);
-                self.receive(answer, deadline).await
+                self.receive(answer, deadline, None).await
             }
             Framing::Rtu { pace, slow } => {
                 let (pace, slow) = (*pace, *slow);
@@ -156,35 +160,23 @@ impl Wire {
                 let deadline = Instant::now() + patience + travel;
                 self.send(&question, deadline).await?;
                 let answer = |bytes: &[u8]| wrap::rtu_answer(bytes, unit, request);
-                self.receive(answer, deadline).await
+                self.receive(answer, deadline, Some(silence)).await
             }
         }
     }
 
-    /// Listens until `until` and throws away what comes. Answers whether something came.
-    ///
-    /// # Errors
-    /// [`Failed::Lost`] when the connection ends.
-    pub(super) async fn hush(&mut self, until: Instant) -> Result<bool, Failed> {
-        let mut heard = false;
+    /// Throws away what comes until nothing has come for `silence`; answers whether that was so before
+    /// `deadline`.
+    async fn silence(&mut self, silence: Duration, deadline: Instant) -> Result<bool, Failed> {
         let mut bytes = [0; ANSWER_BYTES_MAX];
         loop {
-            match timeout_at(until, self.stream.read(&mut bytes)).await {
-                Err(_elapsed) => return Ok(heard),
+            match timeout(silence, self.stream.read(&mut bytes)).await {
+                Err(_elapsed) => return Ok(true),
                 Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
-                Ok(Ok(_)) => heard = true,
+                Ok(Ok(_)) if Instant::now() > deadline => return Ok(false),
+                Ok(Ok(_)) => self.heard = true,
             }
         }
-    }
-
-    /// Waits until nothing has come for `silence`; answers whether that was so before `deadline`.
-    async fn silence(&mut self, silence: Duration, deadline: Instant) -> Result<bool, Failed> {
-        while self.hush(Instant::now() + silence).await? {
-            if Instant::now() > deadline {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Whether bytes or the end of the connection wait to be read.
@@ -206,7 +198,14 @@ impl Wire {
         }
     }
 
-    async fn receive(&mut self, answer: impl Fn(&[u8]) -> Got, deadline: Instant) -> Result<Reply, Failed> {
+    /// Reads until `answer` knows what it is. With `silence`, on a line with several units, a late answer of
+    /// another one is thrown away and listening goes on.
+    async fn receive(
+        &mut self,
+        answer: impl Fn(&[u8]) -> Got,
+        deadline: Instant,
+        silence: Option<Duration>,
+    ) -> Result<Reply, Failed> {
         loop {
             match timeout_at(deadline, self.stream.read_buf(&mut self.buffer)).await {
                 Err(_elapsed) if self.buffer.is_empty() => return Err(Failed::Silent),
@@ -214,13 +213,21 @@ impl Wire {
                 Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
                 Ok(Ok(_)) => {}
             }
-            match answer(&self.buffer) {
-                Got::Answer(reply) => return Ok(reply),
-                Got::Wrong(why) => return Err(Failed::Nonsense(why)),
-                Got::More if self.buffer.len() >= ANSWER_BYTES_MAX => {
+            match (answer(&self.buffer), silence) {
+                (Got::Answer(reply), _) => return Ok(reply),
+                (Got::OtherUnit, Some(silence)) => {
+                    tracing::debug!("an answer of another unit was thrown away");
+                    if !self.silence(silence, deadline).await? {
+                        return Err(Failed::Nonsense("only answers of another unit"));
+                    }
+                    self.buffer.clear();
+                }
+                (Got::OtherUnit, None) => return Err(Failed::Nonsense("an answer of another unit")),
+                (Got::Wrong(why), _) => return Err(Failed::Nonsense(why)),
+                (Got::More, _) if self.buffer.len() >= ANSWER_BYTES_MAX => {
                     return Err(Failed::Nonsense("an answer that is too long"));
                 }
-                Got::More => {}
+                (Got::More, _) => {}
             }
         }
     }

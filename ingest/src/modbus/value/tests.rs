@@ -13,82 +13,88 @@ fn form(entry: &str) -> Form {
     Form::of(&Profile::parse("x.toml", &text).unwrap().modbus.points[0])
 }
 
+const DOUBLE: f64 = 123.456;
+/// 123.456 in single precision.
+const SINGLE: f64 = 123.456_f32 as f64;
+/// 0x01020304.
+const WHOLE: f64 = 16_909_060.0;
+/// 0x0000010203040506: every byte another.
+const LONG: f64 = 1_108_152_157_446.0;
+
+/// Lines of the point, the registers, and the value.
+const FORMS: &[(&str, &[u16], f64)] = &[
+    ("type = \"uint16\"", &[0x0102], 258.0),
+    ("type = \"uint16\"\norder = \"BA\"", &[0x0201], 258.0),
+    ("type = \"uint16\"\norder = \"DCBA\"", &[0x0201], 258.0),
+    ("type = \"uint16\"\norder = \"CDAB\"", &[0x0102], 258.0),
+    ("type = \"int16\"", &[0x8000], -32768.0),
+    ("type = \"uint32\"", &[0x0102, 0x0304], WHOLE),
+    ("type = \"uint32\"\norder = \"CDAB\"", &[0x0304, 0x0102], WHOLE),
+    ("type = \"uint32\"\norder = \"BADC\"", &[0x0201, 0x0403], WHOLE),
+    ("type = \"uint32\"\norder = \"DCBA\"", &[0x0403, 0x0201], WHOLE),
+    ("type = \"int32\"\norder = \"CDAB\"", &[0xFFFE, 0xFFFF], -2.0),
+    ("type = \"float32\"", &[0x42F6, 0xE979], SINGLE),
+    ("type = \"float32\"\norder = \"DCBA\"", &[0x79E9, 0xF642], SINGLE),
+    ("type = \"uint64\"", &[0x0000, 0x0102, 0x0304, 0x0506], LONG),
+    (
+        "type = \"uint64\"\norder = \"CDAB\"",
+        &[0x0506, 0x0304, 0x0102, 0x0000],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"BADC\"",
+        &[0x0000, 0x0201, 0x0403, 0x0605],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"DCBA\"",
+        &[0x0605, 0x0403, 0x0201, 0x0000],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"EFGHABCD\"",
+        &[0x0304, 0x0506, 0x0000, 0x0102],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"CDABGHEF\"",
+        &[0x0102, 0x0000, 0x0506, 0x0304],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"DCBAHGFE\"",
+        &[0x0201, 0x0000, 0x0605, 0x0403],
+        LONG,
+    ),
+    (
+        "type = \"uint64\"\norder = \"FEHGBADC\"",
+        &[0x0403, 0x0605, 0x0000, 0x0201],
+        LONG,
+    ),
+    ("type = \"int64\"", &[0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE], -2.0),
+    ("type = \"float64\"", &[0x405E, 0xDD2F, 0x1A9F, 0xBE77], DOUBLE),
+    (
+        "type = \"float64\"\norder = \"CDAB\"",
+        &[0xBE77, 0x1A9F, 0xDD2F, 0x405E],
+        DOUBLE,
+    ),
+    ("type = \"bcd16\"", &[0x1234], 1234.0),
+    ("type = \"bcd32\"", &[0x1234, 0x5678], 12_345_678.0),
+    (
+        "type = \"bcd32\"\norder = \"CDAB\"",
+        &[0x5678, 0x1234],
+        12_345_678.0,
+    ),
+    ("type = \"bool\"", &[1], 1.0),
+    ("type = \"bool\"", &[0], 0.0),
+];
+
 #[test]
 fn every_type_in_every_order_is_read_and_written() {
-    let double = 123.456;
-    let single = f64::from(123.456_f32);
-    let whole = f64::from(0x0102_0304);
-    // 0x0000010203040506: every byte another.
-    let long = 1_108_152_157_446.0;
-    for (entry, words, value) in [
-        ("type = \"uint16\"", &[0x0102][..], 258.0),
-        ("type = \"uint16\"\norder = \"BA\"", &[0x0201], 258.0),
-        ("type = \"uint16\"\norder = \"DCBA\"", &[0x0201], 258.0),
-        ("type = \"uint16\"\norder = \"CDAB\"", &[0x0102], 258.0),
-        ("type = \"int16\"", &[0x8000], -32768.0),
-        ("type = \"uint32\"", &[0x0102, 0x0304], whole),
-        ("type = \"uint32\"\norder = \"CDAB\"", &[0x0304, 0x0102], whole),
-        ("type = \"uint32\"\norder = \"BADC\"", &[0x0201, 0x0403], whole),
-        ("type = \"uint32\"\norder = \"DCBA\"", &[0x0403, 0x0201], whole),
-        ("type = \"int32\"\norder = \"CDAB\"", &[0xFFFE, 0xFFFF], -2.0),
-        ("type = \"float32\"", &[0x42F6, 0xE979], single),
-        ("type = \"float32\"\norder = \"DCBA\"", &[0x79E9, 0xF642], single),
-        ("type = \"uint64\"", &[0x0000, 0x0102, 0x0304, 0x0506], long),
-        (
-            "type = \"uint64\"\norder = \"CDAB\"",
-            &[0x0506, 0x0304, 0x0102, 0x0000],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"BADC\"",
-            &[0x0000, 0x0201, 0x0403, 0x0605],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"DCBA\"",
-            &[0x0605, 0x0403, 0x0201, 0x0000],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"EFGHABCD\"",
-            &[0x0304, 0x0506, 0x0000, 0x0102],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"CDABGHEF\"",
-            &[0x0102, 0x0000, 0x0506, 0x0304],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"DCBAHGFE\"",
-            &[0x0201, 0x0000, 0x0605, 0x0403],
-            long,
-        ),
-        (
-            "type = \"uint64\"\norder = \"FEHGBADC\"",
-            &[0x0403, 0x0605, 0x0000, 0x0201],
-            long,
-        ),
-        ("type = \"int64\"", &[0xFFFF, 0xFFFF, 0xFFFF, 0xFFFE], -2.0),
-        ("type = \"float64\"", &[0x405E, 0xDD2F, 0x1A9F, 0xBE77], double),
-        (
-            "type = \"float64\"\norder = \"CDAB\"",
-            &[0xBE77, 0x1A9F, 0xDD2F, 0x405E],
-            double,
-        ),
-        ("type = \"bcd16\"", &[0x1234], 1234.0),
-        ("type = \"bcd32\"", &[0x1234, 0x5678], 12_345_678.0),
-        (
-            "type = \"bcd32\"\norder = \"CDAB\"",
-            &[0x5678, 0x1234],
-            12_345_678.0,
-        ),
-        ("type = \"bool\"", &[1], 1.0),
-        ("type = \"bool\"", &[0], 0.0),
-    ] {
+    for (entry, words, value) in FORMS {
         let form = form(entry);
-        assert_eq!(form.read(words), Some(Ok(value)), "{entry}");
-        assert_eq!(form.write(value).as_deref(), Ok(words), "{entry}");
+        assert_eq!(form.read(words), Some(Ok(*value)), "{entry}");
+        assert_eq!(form.write(*value).as_deref(), Ok(*words), "{entry}");
         assert_eq!(form.read(&words[1..]), None, "{entry} with a register less");
     }
 }

@@ -31,113 +31,117 @@ fn addresses_that_begin_at_one_become_zero_based() {
     assert!(error.contains("address 0 with address_base = 1"), "{error}");
 }
 
+const AT: &str = "function = 3\naddress = 10";
+
+/// Lines of the map, lines of the point, and a word of the refusal.
+const CONTRADICTIONS: &[(&str, &str, &str)] = &[
+    ("address_base = 2", AT, "address_base 2"),
+    ("block_max = 126", AT, "block_max 126"),
+    ("bits_max = 2001", AT, "bits_max 2001"),
+    ("pause = \"11s\"", AT, "pause"),
+    ("scan = { fast = \"50ms\" }", AT, "modbus.scan.fast"),
+    (
+        "forbidden = [{ function = 5, from = 1, to = 1 }]",
+        AT,
+        "modbus.forbidden",
+    ),
+    (
+        "forbidden = [{ function = 3, from = 0, to = 10 }]",
+        AT,
+        "forbidden",
+    ),
+    ("", "function = 5\naddress = 0", "function 5"),
+    ("", "function = 1\naddress = 0", "reads bits"),
+    (
+        "",
+        "function = 3\naddress = 65535\ntype = \"float32\"",
+        "runs over 65535",
+    ),
+    (
+        "",
+        "function = 3\naddress = 65533\ntype = \"int64\"",
+        "runs over 65535",
+    ),
+    (
+        "block_max = 2",
+        "function = 3\naddress = 0\ntype = \"float64\"",
+        "block_max",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\nscan = \"fast\"",
+        "no scan class \"fast\"",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\norder = \"EFGHABCD\"",
+        "four registers",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\norder = \"ACBD\"",
+        "unknown variant",
+    ),
+    ("", "function = 3\naddress = 0\nbit = 3", "bit 3"),
+    (
+        "",
+        "function = 3\naddress = 0\ntype = \"bool\"\nbit = 16",
+        "bit 16",
+    ),
+    ("", "function = 3\naddress = 0\nbits = [4, 16]", "bits [4, 16]"),
+    (
+        "",
+        "function = 3\naddress = 0\ntype = \"int16\"\nbits = [0, 1]",
+        "bits",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\ntype = \"string\"\nwords = 2",
+        "needs both",
+    ),
+    ("", "function = 3\naddress = 0\nwords = 2", "needs both"),
+    ("", "function = 3\naddress = 0\nnone = 0x10000", "none 65536"),
+    ("", "function = 3\naddress = 0\nscale = nan", "scale NaN"),
+    (
+        "",
+        "function = 3\naddress = 0\nwrite = { min = 2, max = 1 }",
+        "is empty",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\nwrite = { min = 0, max = 1, step = 0 }",
+        "write.step",
+    ),
+    (
+        "",
+        "function = 4\naddress = 0\nwrite = { min = 0, max = 1 }",
+        "name write.function",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\nwrite = { min = 0, max = 1, function = 5 }",
+        "write.function 5",
+    ),
+    (
+        "",
+        "function = 3\naddress = 0\ntype = \"bool\"\nbit = 1\nwrite = { min = 0, max = 1 }",
+        "part of a register",
+    ),
+    (
+        "",
+        "function = 1\naddress = 0\ntype = \"bool\"\nwrite = { min = 0, max = 2 }",
+        "0 or 1",
+    ),
+    (
+        "forbidden = [{ function = 3, from = 5, to = 5 }]",
+        "function = 3\naddress = 0\nwrite = { min = 0, max = 1, address = 5 }",
+        "read back",
+    ),
+];
+
 #[test]
 fn a_register_map_that_contradicts_itself_is_refused_with_the_reason() {
-    let at = "function = 3\naddress = 10";
-    for (map, point, word) in [
-        ("address_base = 2", at, "address_base 2"),
-        ("block_max = 126", at, "block_max 126"),
-        ("bits_max = 2001", at, "bits_max 2001"),
-        ("pause = \"11s\"", at, "pause"),
-        ("scan = { fast = \"50ms\" }", at, "modbus.scan.fast"),
-        (
-            "forbidden = [{ function = 5, from = 1, to = 1 }]",
-            at,
-            "modbus.forbidden",
-        ),
-        (
-            "forbidden = [{ function = 3, from = 0, to = 10 }]",
-            at,
-            "forbidden",
-        ),
-        ("", "function = 5\naddress = 0", "function 5"),
-        ("", "function = 1\naddress = 0", "reads bits"),
-        (
-            "",
-            "function = 3\naddress = 65535\ntype = \"float32\"",
-            "runs over 65535",
-        ),
-        (
-            "",
-            "function = 3\naddress = 65533\ntype = \"int64\"",
-            "runs over 65535",
-        ),
-        (
-            "block_max = 2",
-            "function = 3\naddress = 0\ntype = \"float64\"",
-            "block_max",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\nscan = \"fast\"",
-            "no scan class \"fast\"",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\norder = \"EFGHABCD\"",
-            "four registers",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\norder = \"ACBD\"",
-            "unknown variant",
-        ),
-        ("", "function = 3\naddress = 0\nbit = 3", "bit 3"),
-        (
-            "",
-            "function = 3\naddress = 0\ntype = \"bool\"\nbit = 16",
-            "bit 16",
-        ),
-        ("", "function = 3\naddress = 0\nbits = [4, 16]", "bits [4, 16]"),
-        (
-            "",
-            "function = 3\naddress = 0\ntype = \"int16\"\nbits = [0, 1]",
-            "bits",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\ntype = \"string\"\nwords = 2",
-            "needs both",
-        ),
-        ("", "function = 3\naddress = 0\nwords = 2", "needs both"),
-        ("", "function = 3\naddress = 0\nnone = 0x10000", "none 65536"),
-        ("", "function = 3\naddress = 0\nscale = nan", "scale NaN"),
-        (
-            "",
-            "function = 3\naddress = 0\nwrite = { min = 2, max = 1 }",
-            "is empty",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\nwrite = { min = 0, max = 1, step = 0 }",
-            "write.step",
-        ),
-        (
-            "",
-            "function = 4\naddress = 0\nwrite = { min = 0, max = 1 }",
-            "name write.function",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\nwrite = { min = 0, max = 1, function = 5 }",
-            "write.function 5",
-        ),
-        (
-            "",
-            "function = 3\naddress = 0\ntype = \"bool\"\nbit = 1\nwrite = { min = 0, max = 1 }",
-            "part of a register",
-        ),
-        (
-            "",
-            "function = 1\naddress = 0\ntype = \"bool\"\nwrite = { min = 0, max = 2 }",
-            "0 or 1",
-        ),
-        (
-            "forbidden = [{ function = 3, from = 5, to = 5 }]",
-            "function = 3\naddress = 0\nwrite = { min = 0, max = 1, address = 5 }",
-            "read back",
-        ),
-    ] {
+    for (map, point, word) in CONTRADICTIONS {
         let error = profile(map, point).unwrap_err();
         assert!(error.contains(word), "{map} {point}: {error}");
     }
