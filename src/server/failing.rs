@@ -57,7 +57,11 @@ impl Server {
     /// Tells clients and people what can still be told. Nothing is acknowledged and nothing is waited for long.
     pub(crate) async fn last_words(&self) {
         self.watch.hurry();
-        let gate = tokio::time::timeout(CLIENTS, self.sources.gate.stop());
+        let gate = tokio::time::timeout(CLIENTS, async {
+            if let Some(gate) = &self.sources.gate {
+                gate.stop().await;
+            }
+        });
         let told = tokio::time::timeout(NOTICES, told(&self.sources));
         let (gate, told) = tokio::join!(gate, told);
         if gate.is_err() {
