@@ -380,7 +380,7 @@ impl AlarmService {
             engine.rules().get(place)?,
             engine.state(place)?,
         )?;
-        let written = inner.attempts.unsaved.get(&place).is_none();
+        let written = !inner.attempts.unsaved.contains_key(&place);
         let durable = written && !inner.early.is_marked(place) && self.settings.volatile.is_none();
         Some(AlarmView { durable, ..view })
     }

@@ -38,14 +38,7 @@ pub(super) async fn serve(
     failed: &FailedStarts,
 ) -> Result<ExitCode, Failure> {
     let folder = config::beside(&options.config, &checked.config.data.folder);
-    let lock = match DataFolder::hold(&folder) {
-        Ok(held) => Some(held),
-        Err(Failure::Storage(why)) => {
-            tracing::error!(why, "the data folder cannot be held");
-            None
-        }
-        Err(failure) => return Err(failure),
-    };
+    let lock = hold_if_it_works(&folder)?;
     let why = format!(
         "degraded: the disk of {} failed; alarms are raised and told from memory, nothing is acknowledged or kept",
         folder.display()
@@ -73,6 +66,18 @@ pub(super) async fn serve(
         )));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The lock of the data folder; none when the disk does not even do that. Another server there is an error.
+fn hold_if_it_works(folder: &Path) -> Result<Option<DataFolder>, Failure> {
+    match DataFolder::hold(folder) {
+        Ok(held) => Ok(Some(held)),
+        Err(Failure::Storage(why)) => {
+            tracing::error!(why, "the data folder cannot be held");
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// The usual server on a data folder in memory, which begins with what can be read of the other one's alarms.

@@ -54,12 +54,6 @@ impl Receiver {
             .collect()
     }
 
-    /// How many deliveries there were whose body is `wanted`.
-    pub(crate) fn count(&self, wanted: impl Fn(&str) -> bool) -> usize {
-        let deliveries = self.deliveries.lock().unwrap();
-        deliveries.iter().filter(|(_, body)| wanted(body)).count()
-    }
-
     /// Every body so far.
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.deliveries
