@@ -115,7 +115,8 @@ fn configure(folder: &Path, devices: usize) {
     }
     std::fs::write(folder.join("county.toml"), registry).expect("the folder is ours");
     let config = "[data]\nfolder = \"data\"\n[registry]\nfile = \"county.toml\"\n\
-                  [web]\nlisten = \"127.0.0.1:0\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n";
+                  [web]\nlisten = \"127.0.0.1:0\"\n[mqtt]\nlisten = \"127.0.0.1:0\"\n\
+                  [mqtt.device]\nmessages_per_s = 0\nkib_per_s = 0\n";
     std::fs::write(folder.join("townwatch.toml"), config).expect("the folder is ours");
 }
 

@@ -2,6 +2,7 @@
 //! keys are refused. `template.toml` shows them all; a test holds that it does.
 
 mod findings;
+mod mqtt;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -14,6 +15,7 @@ use telemetry::time::Span;
 use toml::Spanned;
 
 pub(crate) use findings::{Checked, read};
+pub(crate) use mqtt::{AnonymousMay, Mqtt};
 
 /// The commented template that `townwatch check --print` prints.
 pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");
@@ -85,46 +87,6 @@ pub(crate) struct RegistryFile {
     pub file: Spanned<PathBuf>,
     /// Folder with further device profiles (`*.toml`); a kind of the same name replaces the built-in one.
     pub profiles: Option<Spanned<PathBuf>>,
-}
-
-/// `[mqtt]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Mqtt {
-    /// Whether the gate is there at all. Default true; false where devices publish to an external broker.
-    pub enabled: bool,
-    /// Default `"127.0.0.1:1883"`. There is no TLS yet: beyond loopback, put a VPN in front.
-    pub listen: SocketAddr,
-    /// What a client without user name may do. Default `"refuse"`.
-    pub anonymous: Spanned<AnonymousMay>,
-    /// Most connections at a time. Default 50,000.
-    pub connections_max: usize,
-    /// Time from the connection to a whole CONNECT packet. Default `"5s"`.
-    pub connect_timeout: Span,
-}
-
-impl Default for Mqtt {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
-            anonymous: unspanned(AnonymousMay::Refuse),
-            connections_max: 50_000,
-            connect_timeout: Span::from_secs(5),
-        }
-    }
-}
-
-/// What a client without user name may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AnonymousMay {
-    /// Nothing: it is refused.
-    Refuse,
-    /// Listen to everything, publish nothing.
-    Subscribe,
-    /// Everything: only for a laboratory.
-    Publish,
 }
 
 /// `[modbus]`
@@ -376,11 +338,7 @@ impl Config {
                 file: unspanned(PathBuf::new()),
                 profiles: None,
             },
-            mqtt: Mqtt {
-                listen: mqtt,
-                anonymous: unspanned(AnonymousMay::Subscribe),
-                ..Mqtt::default()
-            },
+            mqtt: Mqtt::for_demo(mqtt),
             modbus: Modbus::default(),
             web: Web {
                 listen: unspanned(web),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Admission, Anonymous, Authenticator, Gate, GateConfig, GateError, RegistryAuthenticator};
+use broker::{Anonymous, Authenticator, Gate, GateError, Proof, RegistryAuthenticator};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
@@ -80,6 +80,8 @@ pub(crate) struct Plan {
 pub(crate) struct Server {
     /// Where the gate listens; none when it is switched off.
     pub mqtt: Option<SocketAddr>,
+    /// What is said of clients that give no user name.
+    nameless: &'static str,
     /// Where pages and API are.
     pub web: SocketAddr,
     sources: Arc<Sources>,
@@ -158,9 +160,15 @@ impl Server {
         let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal, platform)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
         let mqtt = sources.gate.as_ref().map(Gate::local_addr);
+        let nameless = match plan.config.mqtt.anonymous.get_ref() {
+            AnonymousMay::Refuse => "",
+            AnonymousMay::Subscribe => ", or no name: may listen",
+            AnonymousMay::Publish => ", or no name: may publish",
+        };
         let (pages, data) = start_pages(plan, &sources, poller.access(), cancel.clone())?;
         Ok(Self {
             mqtt,
+            nameless,
             web,
             sources,
             poller,
@@ -183,14 +191,32 @@ impl Server {
             env!("CARGO_PKG_VERSION")
         );
         println!("  pages  http://{}/", self.web);
-        match self.mqtt {
-            Some(address) => println!("  MQTT   {address}"),
-            None => println!("  MQTT   off"),
+        let gate = self.sources.gate.as_ref();
+        if gate.is_none() {
+            println!("  MQTT   off");
+        }
+        for listening in gate.map(Gate::listeners).unwrap_or_default() {
+            let (address, kind, proof) = (listening.address, listening.kind, listening.proof);
+            // Where a certificate is asked for, nobody is without a name.
+            let nameless = if proof == Proof::Certificate {
+                ""
+            } else {
+                self.nameless
+            };
+            println!("  MQTT   {address}  {kind}, {proof}{nameless}");
         }
         for (name, what) in self.sources.doors.announced() {
             println!("  {name:6} {what}");
         }
         println!("  stop with Ctrl-C");
+    }
+
+    /// Has the certificates of the gate read anew.
+    pub(crate) fn reload_certificates(&self) {
+        tracing::info!("asked to read the certificates anew");
+        if let Some(gate) = &self.sources.gate {
+            gate.reload_certificates();
+        }
     }
 
     /// Stops in order: sources, what is under way, files.
@@ -425,17 +451,8 @@ async fn start_gate(
     if !config.mqtt.enabled {
         return Ok(None);
     }
-    let settings = GateConfig {
-        connect_timeout: config.mqtt.connect_timeout.duration(),
-        admission: Admission {
-            connections_max: config.mqtt.connections_max,
-            kept_for_life_safety: config.mqtt.connections_max / 50,
-            ..Admission::default()
-        },
-        ..GateConfig::new(config.mqtt.listen)
-    };
     Gate::start(
-        settings,
+        config.mqtt.gate(),
         authenticator,
         Arc::new(intake.clone()),
         Arc::new(KeptKeeper(kept.clone())),

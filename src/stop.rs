@@ -1,6 +1,6 @@
-//! The wish to stop: Ctrl-C, or SIGTERM from a service manager.
+//! The wishes that come as signals: to stop, by Ctrl-C or SIGTERM, and to read files anew, by SIGHUP.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Failure;
 
@@ -14,4 +14,9 @@ pub(crate) async fn asked() -> Result<(), Failure> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// SIGHUP, which does not end the program from now on.
+pub(crate) fn hangup() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|error| Failure::other("cannot wait for signals", error))
 }

@@ -30,3 +30,4 @@ mod modbus_lines;
 mod push;
 mod simulated;
 mod structure;
+mod ways_in;

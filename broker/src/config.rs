@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
+use crate::transport::tls::{TlsError, TlsSite};
 
 /// How the gate listens and where its bounds are. Times are real time, whatever clock the messages
 /// are stamped with: they guard sockets.
@@ -81,10 +82,10 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// The default of a device: 64 KiB, 1,000 messages and 1 MiB a second. Source of the first:
+    /// The default of a device: 64 KiB of payload, 1,000 messages and 1 MiB a second. Source of the first:
     /// `faults-security.md` §2.2; the rates let a device that was away for a week catch up in seconds.
     pub const DEVICE: Self = Self {
-        packet_bytes_max: 64 * 1024,
+        packet_bytes_max: 64 * 1024 + limits::PACKET_OVERHEAD_MAX,
         messages_per_s: 1000,
         bytes_per_s: 1024 * 1024,
     };
@@ -132,6 +133,17 @@ impl ListenerConfig {
             tls: None,
             websocket: None,
         }
+    }
+}
+
+impl ListenerConfig {
+    /// Looks whether its certificates can be used; the address is not tried.
+    ///
+    /// # Errors
+    /// [`TlsError`]: which file, and why not.
+    pub fn check(&self) -> Result<(), TlsError> {
+        let tls = self.tls.clone();
+        tls.map_or(Ok(()), |tls| TlsSite::load(tls).map(drop))
     }
 }
 

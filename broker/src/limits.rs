@@ -6,7 +6,9 @@ use telemetry::limits::{PAYLOAD_BYTES_MAX, TOPIC_BYTES_MAX};
 
 /// Largest packet, in bytes: the largest payload and room for header, topic and properties. Larger: the
 /// connection is closed with 0x95 before the packet is buffered.
-pub const PACKET_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + TOPIC_BYTES_MAX + PROPERTIES_BYTES_MAX + 16;
+pub const PACKET_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_MAX;
+/// Most bytes of a packet beside its payload: header, topic and properties.
+pub const PACKET_OVERHEAD_MAX: usize = TOPIC_BYTES_MAX + PROPERTIES_BYTES_MAX + 16;
 /// Most bytes of the properties of one packet. More: closed with 0x95 (packet too large).
 pub const PROPERTIES_BYTES_MAX: usize = 8 * 1024;
 /// User properties of one packet. More: closed with 0x97. Source: `faults-security.md` §2.2.

@@ -1,6 +1,7 @@
 //! Reading a configuration and saying what is wrong with it, with file, line and a suggestion.
 
 mod modbus;
+mod mqtt;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,7 +14,7 @@ use telemetry::registry::Registry;
 use telemetry::time::Span;
 use telemetry::{Catalogue, SeriesId};
 
-use super::{AnonymousMay, Config, External, Token, beside, node_of};
+use super::{Config, External, Token, beside, node_of};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +64,7 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
     let text = read_text(file).map_err(|finding| vec![finding])?;
     let here = Source { file, text: &text };
     let mut config: Config = toml::from_str(&text).map_err(|error| vec![here.syntax(&error)])?;
+    config.mqtt.resolve(file);
     if let Some(external) = &mut config.external {
         external.resolve(file);
     }
@@ -182,11 +184,7 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
         );
         findings.push(here.at(web.span(), what, "add a [[web.token]], or listen on 127.0.0.1"));
     }
-    let anonymous = &config.mqtt.anonymous;
-    if *anonymous.get_ref() == AnonymousMay::Publish && !config.mqtt.listen.ip().is_loopback() {
-        let what = "mqtt.anonymous = \"publish\": anybody in the network could report any value".to_owned();
-        findings.push(here.at(anonymous.span(), what, "\"refuse\", or listen on 127.0.0.1"));
-    }
+    findings.extend(mqtt::findings(&config.mqtt, here));
     findings.extend(
         config
             .web
@@ -395,6 +393,8 @@ pub(super) mod tests {
         // then it is still read, so no key in it is unknown; and a missing one is named here.
         let config: Config = toml::from_str(&all).unwrap();
         assert_eq!(config.web.tokens.len(), 1);
+        assert_eq!(config.mqtt.listeners.len(), 1);
+        assert!(config.mqtt.life_safety_places.is_some());
         assert_eq!(config.alarms.webhooks.len(), 1);
         assert!(config.external.is_some() && config.hj212.listen.is_some());
         assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
@@ -426,7 +426,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_misspelt_key_is_named_with_its_line_and_the_right_word() {
-        let findings = check(|text| text.replace("connections_max", "conections_max")).unwrap_err();
+        let findings = check(|text| text.replacen("\nconnections_max", "\nconections_max", 1)).unwrap_err();
         assert_eq!(findings.len(), 1);
         let line = TEMPLATE
             .lines()

@@ -58,6 +58,7 @@ impl Sources {
         for (name, value) in gate.iter().flat_map(broker::Counters::iter) {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);
         }
+        self.certificate_lines(&mut page);
         for (name, value) in self.doors.counters() {
             let kind = if name.ends_with("_total") {
                 "counter"
@@ -226,6 +227,38 @@ impl Sources {
                 );
             }
             Err(error) => tracing::warn!(%error, "the series store cannot be counted"),
+        }
+    }
+
+    fn certificate_lines(&self, page: &mut Page) {
+        let certificates = self.gate.as_ref().map(Gate::certificates).unwrap_or_default();
+        if certificates.is_empty() {
+            return;
+        }
+        let head = [
+            (
+                "gate_certificate_days_left",
+                "days until the certificate of a listener expires",
+            ),
+            (
+                "gate_certificate_refused",
+                "1 while the files that lie there now cannot be used",
+            ),
+        ];
+        let now = self.clock.now();
+        for (name, help) in head {
+            page.head(name, "gauge", help);
+            for certificate in &certificates {
+                let value = if name == "gate_certificate_refused" {
+                    f64::from(u8::from(certificate.refused.is_some()))
+                } else {
+                    certificate.not_after.millis_since(now) as f64 / 86_400_000.0
+                };
+                let subject = certificate.subject.replace('\\', "\\\\").replace('"', "\\\"");
+                let subject = subject.replace('\n', "\\n");
+                let labels = format!("listener=\"{}\",subject=\"{subject}\"", certificate.listener);
+                page.value(&format!("{name}{{{labels}}}"), value);
+            }
         }
     }
 

@@ -117,7 +117,19 @@ fn readings(folder: PathBuf) -> Vec<Reading> {
             }),
         ),
         ("dead_letters", Box::new(move |of| dead.per_minute(of))),
+        ("certificate_days", Box::new(certificate_days)),
     ]
+}
+
+/// Days left of the certificate that ends first; none when no listener shows one.
+fn certificate_days(of: &Sources) -> Option<f64> {
+    let now = of.clock.now();
+    let certificates = of.gate.as_ref()?.certificates();
+    let left = certificates
+        .iter()
+        .map(|certificate| certificate.not_after.millis_since(now))
+        .min()?;
+    Some(left as f64 / 86_400_000.0)
 }
 
 fn flag(is: bool) -> f64 {

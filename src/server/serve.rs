@@ -78,6 +78,7 @@ async fn usual(options: &Serve, mut checked: Checked, failed: &FailedStarts) -> 
     let well = tokio::time::sleep(WELL_AFTER);
     tokio::pin!(well);
     let mut counted = true;
+    let mut hangup = stop::hangup()?;
     loop {
         tokio::select! {
             asked = stop::asked() => {
@@ -85,6 +86,7 @@ async fn usual(options: &Serve, mut checked: Checked, failed: &FailedStarts) -> 
                 server.stop().await?;
                 return Ok(ExitCode::SUCCESS);
             }
+            _ = hangup.recv() => server.reload_certificates(),
             why = server.storage_failed() => end(&server, failed, &why).await,
             () = &mut well, if counted => {
                 counted = false;

@@ -102,6 +102,13 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal by name, like `-HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([name, &pid]).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Asks it to stop (SIGTERM) and waits until it has.
     pub(crate) fn stop(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
