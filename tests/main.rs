@@ -28,6 +28,7 @@ mod hj212;
 mod modbus;
 mod modbus_lines;
 mod push;
+mod sessions;
 mod simulated;
 mod structure;
 mod ways_in;
