@@ -63,10 +63,10 @@ fn kills_under_load_lose_and_double_nothing() {
     println!("F01: seed {SEED}, {rounds} kills");
     let mut registry = county::HEAD.to_owned();
     for place in 0..DEVICES {
-        registry += &county::mqtt_device(&format!("station-{place}"), "sewage-station-small");
+        registry += &county::mqtt_device(&format!("f01-station-{place}"), "sewage-station-small");
     }
     let panels: Vec<String> = (0..=rounds / LIVES_MAX)
-        .map(|place| format!("panel-{place}"))
+        .map(|place| format!("f01-panel-{place}"))
         .collect();
     for panel in &panels {
         registry += &county::mqtt_device(panel, "gas-detector-panel");
@@ -96,7 +96,7 @@ fn kills_under_load_lose_and_double_nothing() {
                 let stop = &stop;
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
-                        load(address, &format!("station-{place}"), next, account);
+                        load(address, &format!("f01-station-{place}"), next, account);
                     }
                 });
             }
@@ -113,7 +113,7 @@ fn kills_under_load_lose_and_double_nothing() {
     for (place, account) in accounts.iter().enumerate() {
         let account = account.lock().unwrap();
         acknowledged += account.len();
-        let device = format!("station-{place}");
+        let device = format!("f01-station-{place}");
         wait::until(&format!("all of {device} is stored, once"), wait::LONG, || {
             let found = ask::points(server.web, &device, "flow", base, ask::now() + 3_600_000);
             let times: BTreeSet<i64> = found.iter().map(|(ms, ..)| *ms).collect();

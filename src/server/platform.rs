@@ -1,5 +1,5 @@
 //! The server watches itself: a built-in device whose readings go the way of all others, so that a full disk, a slow
-//! journal or an ending certificate is an alarm like any other.
+//! journal or a certificate that ends is an alarm like any other.
 //!
 //! [`register`] puts it into the catalogue; [`readings`] is the list of what is measured, one line each. A thread
 //! reads the list every second and sends it every ten, and at once when something begins or ends to be wrong.
@@ -134,6 +134,16 @@ fn certificate_days(of: &Sources) -> Option<f64> {
 
 fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
+}
+
+/// Days until the first certificate of a listener ends; none where no listener has one.
+fn certificate_days(of: &Sources) -> Option<f64> {
+    let certificates = of.gate.as_ref()?.certificates();
+    let first = certificates
+        .iter()
+        .map(|certificate| certificate.not_after)
+        .min()?;
+    Some(first.millis_since(of.clock.now()) as f64 / 86_400_000.0)
 }
 
 /// Dead letters over the last minute of the clock.

@@ -12,8 +12,8 @@ use crate::support::{ask, county, wait};
 #[test]
 fn over_a_line_that_delays_and_resets_nothing_acknowledged_is_lost() {
     // Given stations behind a line of 300 ms that resets every connection after some pieces,
-    let load = Load::new();
-    let setup = Setup::new(&Load::registry(), "");
+    let load = Load::new("f20");
+    let setup = Setup::new(&load.registry(), "");
     let server = setup.start();
     let line = Line {
         delay: Duration::from_millis(300),
@@ -48,9 +48,10 @@ fn over_a_line_that_delays_and_resets_nothing_acknowledged_is_lost() {
 
 #[test]
 fn what_a_line_corrupts_harms_only_its_own_connection() {
-    let load = Load::new();
-    let setup = Setup::new(&Load::registry(), "");
+    let load = Load::new("f20-bits");
+    let setup = Setup::new(&load.registry(), "");
     let server = setup.start();
+    let (station, topic) = (load.device(2), format!("tw/v1/{}/telemetry", load.device(2)));
     let bad = Proxy::start(
         server.mqtt,
         Line {
@@ -60,15 +61,12 @@ fn what_a_line_corrupts_harms_only_its_own_connection() {
     );
     // Given a device whose line turns bits, again and again,
     for _ in 0..30 {
-        let Ok(mut client) = Client::connect(bad.address, "station-2", "secret") else {
+        let Ok(mut client) = Client::connect(bad.address, &station, "secret") else {
             continue;
         };
         for _ in 0..20 {
             let payload = br#"{"values":{"level":1}}"#;
-            if client
-                .publish_acked("tw/v1/station-2/telemetry", payload)
-                .is_err()
-            {
+            if client.publish_acked(&topic, payload).is_err() {
                 break;
             }
         }

@@ -17,16 +17,20 @@ type Account = Arc<Mutex<BTreeMap<i64, (f64, i64)>>>;
 /// The load of some stations, with their accounts.
 #[derive(Debug)]
 pub(crate) struct Load {
+    /// Begins the names of its stations: a client whose server was killed may find another test's at the same port,
+    /// which must not know it.
+    name: &'static str,
     base: i64,
     next: Vec<Mutex<i64>>,
     accounts: Vec<Account>,
 }
 
 impl Load {
-    /// Readings of the last minutes: a device that is steadily far behind would be one whose clock lies.
-    pub(crate) fn new() -> Self {
+    /// The load of the case `name`, with readings of the last minutes: a device that is steadily far behind would be one whose clock lies.
+    pub(crate) fn new(name: &'static str) -> Self {
         let base = ask::now() - 300_000;
         Self {
+            name,
             base,
             next: (0..DEVICES).map(|_| Mutex::new(base)).collect(),
             accounts: (0..DEVICES).map(|_| Account::default()).collect(),
@@ -34,10 +38,15 @@ impl Load {
     }
 
     /// The registry of the stations.
-    pub(crate) fn registry() -> String {
-        let stations = (0..DEVICES)
-            .map(|place| county::mqtt_device(&format!("station-{place}"), "sewage-station-small"));
+    pub(crate) fn registry(&self) -> String {
+        let stations =
+            (0..DEVICES).map(|place| county::mqtt_device(&self.device(place), "sewage-station-small"));
         format!("{}{}", county::HEAD, stations.collect::<String>())
+    }
+
+    /// The name of a station.
+    pub(crate) fn device(&self, place: usize) -> String {
+        format!("{}-station-{place}", self.name)
     }
 
     /// Publishes on all stations while `during` runs, connecting again and again.
@@ -63,7 +72,7 @@ impl Load {
 
     /// Publishes with ten messages in flight until the connection breaks.
     fn publish(&self, address: SocketAddr, place: usize, stop: &AtomicBool) {
-        let device = format!("station-{place}");
+        let device = self.device(place);
         let Ok(mut client) = Client::connect(address, &device, "secret") else {
             return;
         };
@@ -131,7 +140,7 @@ impl Load {
     pub(crate) fn check(&self, web: SocketAddr) {
         for (place, account) in self.accounts.iter().enumerate() {
             let account = account.lock().unwrap();
-            let device = format!("station-{place}");
+            let device = self.device(place);
             wait::until(&format!("all of {device} is stored, once"), wait::LONG, || {
                 let found = ask::points(web, &device, "flow", self.base, ask::now() + 3_600_000);
                 let count = found.len();

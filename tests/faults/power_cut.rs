@@ -44,15 +44,15 @@ fn what_was_acknowledged_survives_a_power_cut() {
     // Given a data folder on a disk of its own, stations under load, and a gas panel for each round,
     let rounds = rounds("TOWNWATCH_POWER_CUTS", 5);
     println!("F03: seed {SEED}, {rounds} power cuts");
-    let load = Load::new();
-    let panels: Vec<String> = (0..rounds).map(|round| format!("panel-{round}")).collect();
+    let load = Load::new("f03");
+    let panels: Vec<String> = (0..rounds).map(|round| format!("f03-panel-{round}")).collect();
     let registry: String = panels
         .iter()
         .map(|id| county::mqtt_device(id, "gas-detector-panel"))
         .collect();
     let receiver = Receiver::start();
     let setup = Setup::new(
-        &format!("{}{registry}", Load::registry()),
+        &format!("{}{registry}", load.registry()),
         &receiver.configuration(),
     );
     let disk = Disk::new(&setup.data(), 256);

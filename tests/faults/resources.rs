@@ -88,8 +88,8 @@ fn a_server_that_is_killed_for_want_of_memory_has_kept_what_it_acknowledged() {
     }
     rlimit::increase_nofile_limit(20_000).unwrap();
     // Given stations under load, and a server that may take eight MiB more than it has,
-    let load = Load::new();
-    let setup = Setup::new(&Load::registry(), "");
+    let load = Load::new("f16");
+    let setup = Setup::new(&load.registry(), "");
     let group = Group::new();
     let server = setup.start();
     group.write("cgroup.procs", &server.pid().to_string());

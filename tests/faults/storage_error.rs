@@ -25,9 +25,9 @@ fn one_failed_fsync_ends_the_server_at_once_and_nothing_acknowledged_is_lost() {
         return;
     }
     // Given stations under load,
-    let load = Load::new();
+    let load = Load::new("f05");
     let receiver = Receiver::start();
-    let setup = Setup::new(&Load::registry(), &receiver.configuration());
+    let setup = Setup::new(&load.registry(), &receiver.configuration());
     let server = setup.start();
     let address = server.mqtt;
     let log = setup.path().join("strace.log");
