@@ -17,6 +17,7 @@ mod access;
 mod acknowledge;
 mod connect;
 mod hostile;
+mod kept;
 mod life;
 mod limits;
 mod listeners;

@@ -205,7 +205,8 @@ async fn take_up(shared: &Shared, caller: Caller) -> Result<(Arc<Session>, bool)
         tracing::warn!(client = %key, %error, "session not kept");
         let left = Left {
             will: WillWish::Forget,
-            expiry_s: None,
+            // What was never kept is not left behind.
+            expiry_s: (!entered.present).then_some(0),
             now: shared.clock.now(),
         };
         drop(shared.exchange.leave(&entered.session, left));
