@@ -49,8 +49,19 @@ pub(crate) fn post(address: SocketAddr, path: &str, body: &serde_json::Value) ->
 
 /// `POST path` with these further header lines (each with its line end) and this body.
 pub(crate) fn send(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<Answer, String> {
+    ask(address, "POST", path, headers, body)
+}
+
+/// `METHOD path` with these further header lines (each with its line end) and this body.
+pub(crate) fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<Answer, String> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     exchange(address, &[head.as_bytes(), body].concat())
