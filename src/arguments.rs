@@ -1,11 +1,18 @@
 //! The arguments of the program.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use telemetry::registry::ModbusLine;
 use telemetry::time::Span;
+
+pub(crate) use access::{
+    AccountCommand, AddAccount, AddDevice, DeviceCommand, ExportDevices, ImportDevices, Named, Place, Rotate,
+    TokenCommand,
+};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped in order
@@ -49,6 +56,12 @@ pub(crate) enum Command {
     /// Speak to a Modbus unit without a server.
     #[command(subcommand)]
     Modbus(ModbusCommand),
+    /// Say which devices may come in: add, disable, rotate, revoke, import; a running server sees it at once.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Device(DeviceCommand),
+    /// Say which other programs may listen over MQTT: service accounts; a running server sees it at once.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Account(AccountCommand),
 }
 
 /// `townwatch modbus …`.

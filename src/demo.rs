@@ -48,13 +48,9 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(origin.clock(options.speed));
     let mut child = Child::start(&options, origin)?;
     let registry = child.registry().await?;
-    let broken = |error| Failure::other("cannot register the county", error);
     let profiles = telemetry::profile::builtin()
         .map_err(|error| Failure::other("a built-in profile is wrong", error))?;
-    state.save_registry(&registry).map_err(broken)?;
-    let mut registry = registry;
-    server::register_self(&mut registry, &profiles)?;
-    let catalogue = Arc::new(state.catalogue(registry, &profiles).map_err(broken)?);
+    let (catalogue, office) = server::register(&state, registry, &profiles, &clock)?;
     let policy =
         Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))?;
     let config = Config::for_demo(options.data.clone(), options.mqtt, options.web);
@@ -64,6 +60,7 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
         state: plan_state,
         clock: plan_clock,
         catalogue,
+        office,
         policy,
         config,
         web,

@@ -2,6 +2,8 @@
 //!
 //! Start reading at [`run`]; `server.rs` is the one place where the parts are joined.
 
+mod access;
+mod account;
 mod arguments;
 mod check;
 mod config;
@@ -9,6 +11,7 @@ mod consumers;
 mod county_clock;
 mod data_folder;
 mod demo;
+mod device;
 mod doors;
 mod early;
 mod exit;
@@ -53,6 +56,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(options) => check::run(&options),
         Command::Hazard(options) => hazard::run(&options),
         Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
+        Command::Device(command) => device::run(&command),
+        Command::Account(command) => account::run(&command),
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use alarms::AlarmService;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
-use broker::{Anonymous, Authenticator, Gate, GateError, Proof, RegistryAuthenticator};
+use broker::{Anonymous, Authenticator, Gate, GateError, Proof};
 use dashboards::book::ServiceBook;
 use dashboards::{Access, LiveFeed, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
@@ -37,6 +37,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::guard::Guard;
+use crate::access::office::Office;
+use crate::access::registrar::OfficeDesk;
 use crate::config::{self, AnonymousMay, Config};
 use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
 use crate::data_folder::DataFolder;
@@ -49,6 +52,7 @@ use crate::keeper::{KeptKeeper, MQTT_FILE};
 use crate::push::PushDoor;
 use metrics::Sources;
 use platform::Platform;
+pub(crate) use platform::SELF;
 pub(crate) use serve::serve;
 
 /// How long a step of the alarms waits for the disk before people are told from memory.
@@ -64,6 +68,8 @@ pub(crate) struct Plan {
     pub clock: Arc<dyn Clock>,
     /// Who and what there is.
     pub catalogue: Arc<Catalogue>,
+    /// Where it is decided who may come in.
+    pub office: Arc<Office>,
     /// Limits and formulae of the figures.
     pub policy: Policy,
     /// Everything else.
@@ -91,6 +97,27 @@ pub(crate) struct Server {
     watch: watch::Watch,
     cancel: CancellationToken,
     _data: DataFolder,
+}
+
+/// Writes down what there is, the registry with the devices that were added to it, and opens the office that changes
+/// who may come in.
+pub(crate) fn register(
+    state: &Arc<State>,
+    declared: Registry,
+    profiles: &BTreeMap<Box<str>, Arc<Profile>>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Arc<Catalogue>, Arc<Office>), Failure> {
+    let broken = |error| Failure::other("cannot register the county", error);
+    let (mut registry, in_both) = state.with_added(declared.clone()).map_err(broken)?;
+    for device in in_both {
+        tracing::warn!(%device, "the device was added and stands in the registry file too: the file counts");
+    }
+    state.save_registry(&registry).map_err(broken)?;
+    register_self(&mut registry, profiles)?;
+    let catalogue = state.catalogue(registry, profiles).map_err(broken)?;
+    let kinds = profiles.keys().cloned();
+    let office = Office::new(Arc::clone(state), declared, kinds, Arc::clone(clock)).map_err(broken)?;
+    Ok((Arc::new(catalogue), Arc::new(office)))
 }
 
 /// Binds the web's address.
@@ -129,7 +156,7 @@ pub(crate) fn open_state(data: &DataFolder, reserve: &Arc<Reserve>) -> Result<Ar
 }
 
 /// Puts the server itself among the devices of the catalogue.
-pub(crate) fn register_self(
+fn register_self(
     registry: &mut Registry,
     profiles: &BTreeMap<Box<str>, Arc<Profile>>,
 ) -> Result<(), Failure> {
@@ -307,7 +334,8 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
     let kept = open_kept(data, clock)?;
-    let authenticator = authenticator(config, catalogue);
+    let guard = Guard::start(state, catalogue, clock, anonymous(config))?;
+    let authenticator = Arc::clone(guard.authenticator()) as Arc<dyn Authenticator>;
     let doors = Doors::start(config, catalogue, &intake, clock).await?;
     let gatekeeper = Arc::clone(&authenticator);
     let gate = start_gate(config, gatekeeper, &intake, &kept, clock, mqtt_option).await?;
@@ -315,6 +343,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         gate,
         doors,
         authenticator,
+        _guard: guard,
         journal,
         intake,
         state: Arc::clone(state),
@@ -431,13 +460,12 @@ fn open_alarms(
 }
 
 /// Says who may come in: through the gate, and with pushed readings.
-fn authenticator(config: &Config, catalogue: &Arc<Catalogue>) -> Arc<dyn Authenticator> {
-    let anonymous = match config.mqtt.anonymous.get_ref() {
+fn anonymous(config: &Config) -> Anonymous {
+    match config.mqtt.anonymous.get_ref() {
         AnonymousMay::Refuse => Anonymous::Refuse,
         AnonymousMay::Subscribe => Anonymous::SubscribeOnly,
         AnonymousMay::Publish => Anonymous::Publish,
-    };
-    Arc::new(RegistryAuthenticator::new(Arc::clone(catalogue), anonymous))
+    }
 }
 
 async fn start_gate(
@@ -488,6 +516,7 @@ fn start_pages(
         catalogue,
         policy,
         config,
+        office,
         web: listener,
         ..
     } = plan;
@@ -516,6 +545,7 @@ fn start_pages(
         field: Arc::new(PolledField(field)),
         access: access(&config),
         push: push_door(&config, sources),
+        registrar: Arc::new(OfficeDesk(office)),
         metrics: Arc::new(move || for_metrics.metrics() + &metrics::of_field(&polled)),
         readiness: Arc::new(move || for_readiness.why_not_ready()),
     };
@@ -555,6 +585,7 @@ fn access(config: &Config) -> Access {
             config::Role::Read => Role::Read,
             config::Role::Operate => Role::Operate,
             config::Role::Control => Role::Control,
+            config::Role::Administer => Role::Administer,
         },
     };
     Access::Tokens(config.web.tokens.iter().map(token).collect())

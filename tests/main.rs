@@ -13,6 +13,7 @@
 
 mod support;
 
+mod access;
 mod alarms;
 mod bad_input;
 mod browser;

@@ -40,8 +40,8 @@ impl Permissions {
         })
     }
 
-    /// A service account: hears what a filter of `subscribe` covers, publishes what one of `publish` matches, in
-    /// its own name. Empty lists allow nothing.
+    /// A service account: hears what a filter of `subscribe` covers, publishes what one of `publish` matches: commands
+    /// in its own name, anything else in that of the device in the topic. Empty lists allow nothing.
     #[must_use]
     pub fn account(name: DeviceId, publish: Vec<Box<str>>, subscribe: Vec<Box<str>>) -> Self {
         Self(Kind::Account {
@@ -81,9 +81,16 @@ impl Permissions {
             Kind::Device { id, speaks_for } => {
                 (is_theirs(owner.as_str(), id, speaks_for) && !topic::is_command(topic)).then(|| id.clone())
             }
+            // A command is the account's own word; anything else it says in the name of the device.
             Kind::Account { name, publish, .. } => (publish.iter())
                 .any(|filter| topic::matches(filter, topic))
-                .then(|| name.clone()),
+                .then(|| {
+                    if topic::is_command(topic) {
+                        name.clone()
+                    } else {
+                        owner
+                    }
+                }),
             Kind::Watcher => None,
             Kind::Anybody => Some(owner),
         }
@@ -205,7 +212,7 @@ mod tests {
         // Given an account for two devices' readings and one device's commands,
         let account = Permissions::account(
             id("scada"),
-            vec!["tw/v1/a/cmd".into()],
+            vec!["tw/v1/a/cmd".into(), "tw/v1/+/telemetry/x".into()],
             vec!["tw/v1/a/#".into(), "tw/v1/b/+".into()],
         );
         // then what its filters cover is open
@@ -221,6 +228,11 @@ mod tests {
         }
         assert!(account.may_hear("tw/v1/a/x/y") && account.may_hear("tw/v1/b/state"));
         assert_eq!(account.may_publish("tw/v1/a/cmd"), Some(id("scada")));
+        assert_eq!(
+            account.may_publish("tw/v1/b/telemetry/x"),
+            Some(id("b")),
+            "in its name"
+        );
         // and what reaches beyond them is not.
         for filter in [
             "#",

@@ -157,6 +157,46 @@ async fn what_was_subscribed_brings_nothing_after_the_right_to_hear_it_is_gone()
 }
 
 #[tokio::test]
+async fn what_waits_for_a_gateway_that_is_away_is_checked_again_when_it_comes_back() {
+    // Given a gateway with a session that stays, which is away,
+    let ops = || account("ops", &["tw/v1/gw/cmd"], &["tw/v1/gw/ack"]);
+    let (gate, door) = ruled_gate(vec![device("gw", &["b"]), device("b", &[]), ops()]).await;
+    let stays = || Hello {
+        clean: false,
+        ..hello(4, "gw")
+    };
+    let mut gateway = Client::connect(gate.local_addr(), stays()).await;
+    gateway
+        .send(&subscribe(4, 1, &[("tw/v1/b/#", 1), ("tw/v1/gw/#", 1)]))
+        .await;
+    assert_eq!(gateway.packet().await, (0x90, vec![0, 1, 1, 1]));
+    gateway.send(&[0xE0, 0]).await;
+    gateway.expect_end().await;
+    // and a message of the device behind it, and a command for itself, which both wait for it.
+    let mut b = Client::connect(gate.local_addr(), hello(4, "b")).await;
+    b.send(&publish(4, "tw/v1/b/state", 7, "secret of b")).await;
+    b.expect(&puback(7)).await;
+    let mut ops_client = Client::connect(gate.local_addr(), hello(4, "ops")).await;
+    ops_client.send(&publish(4, "tw/v1/gw/cmd", 8, "go")).await;
+    ops_client.expect(&puback(8)).await;
+    // When the device is taken from it meanwhile, then it gets the command alone.
+    door.apply(checked(vec![device("gw", &[]), device("b", &[]), ops()]));
+    let mut gateway = Client::open(gate.local_addr()).await;
+    gateway.send(&stays().bytes()).await;
+    assert_eq!(
+        gateway.packet().await,
+        (0x20, vec![1, 0]),
+        "its session is still there"
+    );
+    let (first, body) = gateway.packet().await;
+    assert_eq!(first & 0xF6, 0x32);
+    let text = String::from_utf8_lossy(&body).into_owned();
+    assert!(text.contains("tw/v1/gw/cmd") && text.ends_with("go"), "{text:?}");
+    gateway.expect_alive().await;
+    assert_eq!(gate.counters().deliveries_refused, 1);
+}
+
+#[tokio::test]
 async fn a_client_id_is_bound_to_its_device_and_an_account_has_several() {
     let rules = vec![
         device("a", &[]),

@@ -15,6 +15,8 @@ pub enum Role {
     Read,
     /// Look, and acknowledge alarms.
     Operate,
+    /// Look, acknowledge, and say which devices and accounts may come in.
+    Administer,
     /// Look, acknowledge, and write to field devices what profile and configuration allow.
     Control,
 }

@@ -2,6 +2,7 @@
 //!
 //! Each file below holds one family of addresses: the handlers and the form of their answers.
 
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod alarms;
 pub(crate) mod devices;

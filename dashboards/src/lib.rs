@@ -27,6 +27,7 @@ mod params;
 pub mod problem;
 mod pulse;
 pub mod push;
+pub mod registrar;
 mod routes;
 mod svg;
 #[cfg(test)]

@@ -26,6 +26,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/devices/{device}/identify", post(api::field::identify))
         .route("/devices/{device}/write", post(api::field::write))
         .route("/audit", get(api::field::audit))
+        .route(
+            "/devices/{device}/credential",
+            get(api::access::of_device).post(api::access::change_device),
+        )
+        .route("/accounts", get(api::access::accounts))
+        .route(
+            "/accounts/{account}/credential",
+            post(api::access::change_account),
+        )
         .route("/series", get(api::series::series))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
@@ -51,8 +60,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/figures/{name}", get(pages::figures::one))
         .route("/dead-letters", get(pages::dead_letters::dead_letters))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), admit));
-    // Who pushes is asked for a device's credentials, not for a token of the pages.
+    // Who pushes is asked for a device's credentials, who registers itself for its token: not for one of the pages.
     let pushed = Router::new()
+        .route("/api/v1/provision", post(api::access::provision))
         .route("/api/v1/telemetry", post(api::telemetry::push))
         .route("/api/v1/telemetry/{device}", post(api::telemetry::push_for))
         .route("/api/v2/write", post(api::telemetry::write));
@@ -125,5 +135,7 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
     Problem::wrong_method(&method, request.uri().path())
 }
 
+#[cfg(test)]
+mod access_tests;
 #[cfg(test)]
 mod tests;

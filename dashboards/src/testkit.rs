@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use store::state::State;
+use store::state::access::Holder;
 use store::testkit::MemorySeries;
 use telemetry::time::ManualClock;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use tokio::sync::broadcast;
 use crate::access::Access;
 use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
 use crate::live::LiveFeed;
+use crate::registrar::{Changed, Credential, CredentialAction, Registrar, RegistrarError};
 use crate::web::{App, Push, Web};
 
 /// 2026-11-23T20:00:00+08:00.
@@ -231,6 +233,68 @@ impl Changes for Following {
     }
 }
 
+/// Knows the device `st-1` and the token `twp_good`, and remembers nothing.
+struct Clerk;
+
+impl Clerk {
+    fn shown(holder: Holder, name: &str, by: Option<&str>) -> Result<Credential, RegistrarError> {
+        if (holder, name) != (Holder::Device, "st-1") {
+            return Err(RegistrarError::Unknown(format!("{} {name}", holder.name())));
+        }
+        Ok(Credential {
+            name: name.to_owned(),
+            kind: holder.name(),
+            enabled: true,
+            password_of: "own",
+            revision: 1,
+            changed_at: None,
+            changed_by: by.map(str::to_owned),
+            rotated_at: None,
+            old_until: None,
+            publish: None,
+            subscribe: None,
+        })
+    }
+}
+
+impl Registrar for Clerk {
+    fn credential(&self, holder: Holder, name: &str) -> Result<Credential, RegistrarError> {
+        Self::shown(holder, name, None)
+    }
+
+    fn accounts(&self) -> Result<Vec<Credential>, RegistrarError> {
+        Ok(Vec::new())
+    }
+
+    fn change(
+        &self,
+        holder: Holder,
+        name: &str,
+        action: CredentialAction,
+        by: &str,
+    ) -> Result<Changed, RegistrarError> {
+        Ok(Changed {
+            credential: Self::shown(holder, name, Some(by))?,
+            password: matches!(action, CredentialAction::Rotate { .. }).then(|| "told-once".to_owned()),
+            takes_effect: "now",
+        })
+    }
+
+    fn provision(&self, token: &str, device: &str) -> Result<Changed, RegistrarError> {
+        if token != "twp_good" {
+            return Err(RegistrarError::Token);
+        }
+        self.change(
+            Holder::Device,
+            device,
+            CredentialAction::Rotate {
+                grace: telemetry::time::Span::ZERO,
+            },
+            "token",
+        )
+    }
+}
+
 /// Nobody ever raised an alarm.
 struct NoFacts;
 
@@ -308,6 +372,7 @@ impl County {
             field: Arc::new(crate::field::NoField),
             access,
             push,
+            registrar: Arc::new(Clerk),
             metrics: Arc::new(|| "townwatch_more 1\n".to_owned()),
             readiness: Arc::new(|| None),
         };

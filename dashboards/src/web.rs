@@ -21,6 +21,7 @@ use crate::live::{Board, Bus, LiveFeed};
 use crate::map::MapCache;
 use crate::problem::Problem;
 use crate::push::{Door, Porch};
+use crate::registrar::Registrar;
 use crate::{limits, listener, pulse, routes};
 
 /// Answers further lines of `/metrics` in Prometheus' text form.
@@ -50,6 +51,8 @@ pub struct Web {
     pub field: Arc<dyn Field>,
     /// Who may come in.
     pub access: Access,
+    /// Changes who may come in.
+    pub registrar: Arc<dyn Registrar>,
     /// For those who push readings; none: nobody may.
     pub push: Option<Push>,
     /// Further lines for `/metrics`, from gate, journal and pipeline.

@@ -18,7 +18,7 @@ use telemetry::Clock;
 use telemetry::time::SystemClock;
 
 use super::serve::read_policy;
-use super::{Plan, Server, listen, register_self};
+use super::{Plan, Server, listen, register};
 use crate::arguments::Serve;
 use crate::config::{self, Checked};
 use crate::data_folder::DataFolder;
@@ -83,7 +83,7 @@ fn hold_if_it_works(folder: &Path) -> Result<Option<DataFolder>, Failure> {
 /// The usual server on a data folder in memory, which begins with what can be read of the other one's alarms.
 async fn plan(
     options: &Serve,
-    mut checked: Checked,
+    checked: Checked,
     memory: &MemoryFolder,
     folder: &Path,
     clock: Arc<dyn Clock>,
@@ -101,16 +101,14 @@ async fn plan(
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "alarms begin anew");
     }
-    state.save_registry(&checked.registry).map_err(broken)?;
-    register_self(&mut checked.registry, &checked.profiles)?;
-    let catalogue = state
-        .catalogue(checked.registry, &checked.profiles)
-        .map_err(broken)?;
+    let state = Arc::new(state);
+    let (catalogue, office) = register(&state, checked.registry, &checked.profiles, &clock)?;
     Ok(Plan {
         data,
-        state: Arc::new(state),
+        state,
         clock,
-        catalogue: Arc::new(catalogue),
+        catalogue,
+        office,
         policy,
         config,
         web,

@@ -16,6 +16,7 @@ use store::series::SeriesStore;
 use store::state::State;
 use telemetry::{Catalogue, Clock};
 
+use crate::access::guard::Guard;
 use crate::consumers::StoreCounters;
 use crate::doors::Doors;
 use crate::intake::JournalIntake;
@@ -28,6 +29,8 @@ pub(super) struct Sources {
     pub doors: Doors,
     /// Whom the gate asks who somebody is.
     pub authenticator: Arc<dyn Authenticator>,
+    /// Sees it when that changes; stops when it is dropped.
+    pub _guard: Guard,
     pub journal: Journal,
     /// The way into it.
     pub intake: JournalIntake,

@@ -9,7 +9,7 @@ use alarms::figures::Policy;
 use telemetry::Clock;
 use telemetry::time::SystemClock;
 
-use super::{Plan, Server, degraded, listen, open_reserve, open_state, register_self};
+use super::{Plan, Server, degraded, listen, open_reserve, open_state, register};
 use crate::arguments::Serve;
 use crate::config::{self, Checked, Config};
 use crate::data_folder::DataFolder;
@@ -48,25 +48,21 @@ pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
 }
 
 /// Starts, runs until somebody asks to stop or the storage fails, and stops.
-async fn usual(options: &Serve, mut checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
+async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
     let config = checked.config;
     let policy = read_policy(&options.config, &config)?;
     let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
     let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
     let reserve = open_reserve(&data)?;
     let state = open_state(&data, &reserve)?;
-    let broken = |error| Failure::other("cannot register the county", error);
-    state.save_registry(&checked.registry).map_err(broken)?;
-    register_self(&mut checked.registry, &checked.profiles)?;
-    let catalogue = state
-        .catalogue(checked.registry, &checked.profiles)
-        .map_err(broken)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (catalogue, office) = register(&state, checked.registry, &checked.profiles, &clock)?;
     let plan = Plan {
         data,
         state,
         clock,
-        catalogue: Arc::new(catalogue),
+        catalogue,
+        office,
         policy,
         config,
         web,

@@ -158,12 +158,7 @@ impl State {
         change: impl Fn(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = self.stopped.get() {
-            return Err(StateError::Stopped {
-                file: self.file.display().to_string(),
-                why: why.clone(),
-            });
-        }
+        self.refuse_when_stopped()?;
         let mut run = || {
             let tx = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = change(&tx)?;
@@ -175,13 +170,27 @@ impl State {
         if outcome.as_ref().is_err_and(is_full) && reserve.is_some_and(|reserve| reserve.release()) {
             outcome = run();
         }
-        if let Err(error) = &outcome
-            && is_io(error)
-            && self.stopped.set(format!("{doing}: {error}")).is_ok()
-        {
-            tracing::error!(file = %self.file.display(), doing, %error, "the state database has stopped: nothing is written to it any more");
+        if let Err(error) = &outcome {
+            self.stop_after(doing, error);
         }
         outcome.map_err(|source| self.failed(doing, source))
+    }
+
+    fn refuse_when_stopped(&self) -> Result<(), StateError> {
+        match self.stopped.get() {
+            None => Ok(()),
+            Some(why) => Err(StateError::Stopped {
+                file: self.file.display().to_string(),
+                why: why.clone(),
+            }),
+        }
+    }
+
+    /// Stops for good when `error` says that the disk failed.
+    fn stop_after(&self, doing: &'static str, error: &rusqlite::Error) {
+        if is_io(error) && self.stopped.set(format!("{doing}: {error}")).is_ok() {
+            tracing::error!(file = %self.file.display(), doing, %error, "the state database has stopped: nothing is written to it any more");
+        }
     }
 
     /// Runs `query` on a connection that sees the last committed state.

@@ -73,7 +73,7 @@ pub enum Who {
     NotYet,
     /// A service account with its filters.
     Account {
-        /// What it may publish: below `tw/v1/{device}/cmd`, as the one filter says.
+        /// What it may publish: each names a kind of message, e.g. `tw/v1/pump-1/cmd`, `tw/v1/+/telemetry`.
         publish: Vec<Box<str>>,
         /// What it may hear, below `tw/v1/`.
         subscribe: Vec<Box<str>>,
@@ -302,10 +302,12 @@ pub fn check_subscribe(filter: &str) -> Result<(), &'static str> {
 /// What is wrong with it.
 pub fn check_publish(filter: &str) -> Result<(), &'static str> {
     check_subscribe(filter)?;
-    if topic::is_command(filter) {
-        Ok(())
-    } else {
-        Err("an account publishes commands only: tw/v1/{device}/cmd, tw/v1/+/cmd, tw/v1/{device}/cmd/…")
+    // tw / v1 / device or + / kind: a wildcard there would allow commands without saying so.
+    match filter.split('/').nth(3) {
+        None | Some("" | "+" | "#") => {
+            Err("it has to name a kind of message: tw/v1/{device}/cmd, tw/v1/+/telemetry, …")
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -396,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_given_filters_of_ours_only_and_publishes_commands_only() {
+    fn an_account_is_given_filters_of_ours_only_and_publishes_what_is_named() {
         for filter in ["tw/v1/#", "tw/v1/+/telemetry", "tw/v1/a/cmd"] {
             assert_eq!(check_subscribe(filter), Ok(()), "{filter}");
         }
@@ -411,15 +413,16 @@ mod tests {
         ] {
             assert!(check_subscribe(filter).is_err(), "{filter}");
         }
-        for filter in ["tw/v1/a/cmd", "tw/v1/+/cmd", "tw/v1/a/cmd/#"] {
+        for filter in ["tw/v1/a/cmd", "tw/v1/+/telemetry", "tw/v1/a/cmd/#"] {
             assert_eq!(check_publish(filter), Ok(()), "{filter}");
         }
         for filter in [
             "tw/v1/#",
             "tw/v1/a/#",
             "tw/v1/a/+",
-            "tw/v1/a/telemetry",
-            "tw/v1/+/cmdx",
+            "tw/v1/+/#",
+            "tw/v1/a",
+            "tw/v1/+",
             "#",
         ] {
             assert!(check_publish(filter).is_err(), "{filter}");

@@ -567,9 +567,9 @@ fn api_routes() -> Vec<String> {
     let routes = |router: &str, until: &str, below: &str| -> Vec<String> {
         let begin = format!("let {router} = Router::new()");
         let part = source.split(&begin).nth(1).unwrap().split(until).next().unwrap();
-        part.split(".route(\"")
+        part.split(".route(")
             .skip(1)
-            .map(|rest| format!("{below}{}", rest.split('"').next().unwrap()))
+            .map(|rest| format!("{below}{}", rest.split('"').nth(1).unwrap()))
             .collect()
     };
     let mut all = routes("api", "let guarded", "/api/v1");

@@ -243,6 +243,17 @@ fn state_commands_and_acknowledgements_count_as_messages_only() {
 }
 
 #[test]
+fn a_command_of_a_service_account_is_neither_the_devices_word_nor_a_dead_letter() {
+    // Given an account, which no device is, when it commands a device,
+    let mut bench = Bench::new();
+    let batch = bench.publish(0, "scada", "tw/v1/d1/cmd", b"{}");
+    // then nothing is stored, counted or buried; its readings stay what they were: a stranger's.
+    assert!(batch.ledger.is_empty() && batch.dead_letters.is_empty());
+    let batch = bench.publish(1, "scada", "tw/v1/d1/telemetry", b"{}");
+    assert_eq!(batch.dead_letters.len(), 1);
+}
+
+#[test]
 fn a_reading_that_comes_twice_is_counted_as_a_duplicate() {
     let ts = at(-5).millis();
     let mut bench = Bench::new();

@@ -19,9 +19,18 @@ pub(super) fn findings(mqtt: &Mqtt, here: &Source<'_>) -> Vec<Finding> {
     let mut find = |at: Range<usize>, what: String, suggestion: &str| {
         findings.push(here.at(at, what, suggestion));
     };
-    if *mqtt.anonymous.get_ref() == AnonymousMay::Publish && mqtt.is_reachable() {
-        let what = "mqtt.anonymous = \"publish\": anybody in the network could report any value".to_owned();
-        find(mqtt.anonymous.span(), what, "\"refuse\", or listen on 127.0.0.1");
+    let could = match mqtt.anonymous.get_ref() {
+        AnonymousMay::Refuse => None,
+        AnonymousMay::Subscribe => Some("\"subscribe\": anybody in the network could listen to everything"),
+        AnonymousMay::Publish => Some("\"publish\": anybody in the network could report any value"),
+    };
+    if let Some(could) = could.filter(|_| mqtt.is_reachable()) {
+        let instead = "\"refuse\" and a service account (townwatch account add), or listen on 127.0.0.1";
+        find(
+            mqtt.anonymous.span(),
+            format!("mqtt.anonymous = {could}"),
+            instead,
+        );
     }
     let listen = &mqtt.listen;
     match listen.get_ref().0 {

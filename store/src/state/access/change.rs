@@ -9,7 +9,7 @@ use super::{
     AccessRow, AuditEntry, Password, RawRow, RawToken, TokenRow, device, read_added, read_rows, write_audit,
 };
 use crate::state::ledger::to_sql;
-use crate::state::{State, StateError};
+use crate::state::{State, StateError, is_full};
 
 /// What a change reads and writes with; given by [`State::change_access`].
 #[derive(Debug)]
@@ -28,8 +28,13 @@ impl State {
         &self,
         change: impl FnOnce(&AccessChange<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let failed = |source| self.failed("changing the credentials", source);
+        const DOING: &str = "changing the credentials";
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refuse_when_stopped()?;
+        let failed = |source| {
+            self.note(DOING, &source);
+            self.failed(DOING, source)
+        };
         let tx = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed)?;
@@ -38,6 +43,18 @@ impl State {
             .map_err(failed)?;
         tx.commit().map_err(failed)?;
         Ok(answer)
+    }
+
+    /// On a full disk the reserve is given up, so that the change can be asked for again; after any other I/O error
+    /// nothing is written any more.
+    fn note(&self, doing: &'static str, error: &rusqlite::Error) {
+        if is_full(error) {
+            if let Some(reserve) = self.reserve.get() {
+                reserve.release();
+            }
+        } else {
+            self.stop_after(doing, error);
+        }
     }
 }
 
@@ -206,6 +223,9 @@ impl AccessChange<'_> {
         doing: &'static str,
         run: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StateError> {
-        run(self.tx).map_err(|source| self.state.failed(doing, source))
+        run(self.tx).map_err(|source| {
+            self.state.note(doing, &source);
+            self.state.failed(doing, source)
+        })
     }
 }
