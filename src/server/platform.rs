@@ -136,16 +136,6 @@ fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-/// Days until the first certificate of a listener ends; none where no listener has one.
-fn certificate_days(of: &Sources) -> Option<f64> {
-    let certificates = of.gate.as_ref()?.certificates();
-    let first = certificates
-        .iter()
-        .map(|certificate| certificate.not_after)
-        .min()?;
-    Some(first.millis_since(of.clock.now()) as f64 / 86_400_000.0)
-}
-
 /// Dead letters over the last minute of the clock.
 #[derive(Default)]
 struct DeadLetters {

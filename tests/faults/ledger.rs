@@ -124,6 +124,13 @@ impl Load {
         self.accounts.iter().map(after).sum()
     }
 
+    /// What was acknowledged at that time in ms, or later, is not counted: nobody was there any more to say so.
+    pub(crate) fn forget_since(&self, ms: i64) {
+        for account in &self.accounts {
+            account.lock().unwrap().retain(|_, (_, at)| *at < ms);
+        }
+    }
+
     /// Waits until so many have been acknowledged.
     pub(crate) fn wait_for(&self, count: usize) {
         wait::until("the load runs", wait::LONG, || {

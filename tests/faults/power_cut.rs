@@ -64,15 +64,15 @@ fn what_was_acknowledged_survives_a_power_cut() {
         // What the last cut left is all that was acknowledged before it.
         load.check(server.web);
         let address = server.mqtt;
+        let mut cut_at = 0;
         load.run(address, || {
             acknowledged.push(leak(&server, panel).unwrap());
             std::thread::park_timeout(Duration::from_millis(random(&mut state) % 500));
-            let before = ask::now();
-            disk.cut_power();
-            println!("F03: {panel}: cut from {before} to {}", ask::now());
-            // The client's account is closed: nothing that comes now was kept.
+            let cut = disk.cut_power();
             server.kill();
+            cut_at = cut;
         });
+        load.forget_since(cut_at);
         disk.power_on();
     }
     // then every acknowledged reading and every acknowledgement is there.

@@ -54,12 +54,21 @@ impl Disk {
         run("umount", &[self.mounted_at.to_str().unwrap()])
     }
 
-    /// Cuts the power: what is not durable now is gone, and everything that is written from now on fails.
-    /// `EXT4_IOC_SHUTDOWN`, without writing the log. Source: Linux, include/uapi/linux/fs.h.
-    pub(crate) fn cut_power(&self) {
-        let cut = "import fcntl, os, struct, sys; \
-                   fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
-        run("python3", &["-c", cut, self.mounted_at.to_str().unwrap()]).unwrap();
+    /// Cuts the power: what is not durable now is gone, and everything that is written from now on fails. When it was,
+    /// in ms. `EXT4_IOC_SHUTDOWN`, without writing the log. Source: Linux, include/uapi/linux/fs.h.
+    ///
+    /// What a server says after that moment does not count: a machine without power says nothing, while this one
+    /// still answers an fsync that is under way, in a race of jbd2 even with success (`jbd2_complete_transaction`
+    /// takes an aborted transaction that has ended for a committed one).
+    pub(crate) fn cut_power(&self) -> i64 {
+        let cut = "import fcntl, os, struct, sys, time\n\
+                   disk = os.open(sys.argv[1], os.O_RDONLY)\n\
+                   print(int(time.time() * 1000))\n\
+                   fcntl.ioctl(disk, 0x8004587d, struct.pack('I', 2))";
+        let at = self.mounted_at.to_str().unwrap();
+        let ran = Command::new("python3").args(["-c", cut, at]).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8_lossy(&ran.stdout).trim().parse().unwrap()
     }
 
     /// Gives the power back, after the server has ended.
