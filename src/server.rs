@@ -321,15 +321,10 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let decode = DecodeSettings {
         keep: *config.data.keep.get_ref(),
     };
+    let intake = open_intake(plan, &journal, &service, decode)?;
     let settings = PipelineConfig {
         decode,
         ..PipelineConfig::default()
-    };
-    let intake = JournalIntake {
-        journal: journal.clone(),
-        early: Early::start(catalogue, Arc::clone(&service), decode)
-            .map_err(|error| Failure::other("cannot start a thread", error))?,
-        degraded: plan.degraded.is_some(),
     };
     let (of, at) = (Arc::clone(catalogue), Arc::clone(clock));
     let pipeline = Pipeline::spawn(journal.clone(), of, at, consumers, settings);
@@ -337,8 +332,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let guard = Guard::start(state, catalogue, clock, anonymous(config))?;
     let authenticator = Arc::clone(guard.authenticator()) as Arc<dyn Authenticator>;
     let doors = Doors::start(config, catalogue, &intake, clock).await?;
-    let gatekeeper = Arc::clone(&authenticator);
-    let gate = start_gate(config, gatekeeper, &intake, &kept, clock, mqtt_option).await?;
+    let gate = start_gate(config, &authenticator, &intake, &kept, clock, mqtt_option).await?;
     Ok(Arc::new(Sources {
         gate,
         doors,
@@ -358,6 +352,21 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         counters,
         live,
     }))
+}
+
+/// What every door hands its messages to.
+fn open_intake(
+    plan: &Plan,
+    journal: &Journal,
+    service: &Arc<AlarmService>,
+    decode: DecodeSettings,
+) -> Result<JournalIntake, Failure> {
+    Ok(JournalIntake {
+        journal: journal.clone(),
+        early: Early::start(&plan.catalogue, Arc::clone(service), decode)
+            .map_err(|error| Failure::other("cannot start a thread", error))?,
+        degraded: plan.degraded.is_some(),
+    })
 }
 
 fn open_account(
@@ -470,7 +479,7 @@ fn anonymous(config: &Config) -> Anonymous {
 
 async fn start_gate(
     config: &Config,
-    authenticator: Arc<dyn Authenticator>,
+    authenticator: &Arc<dyn Authenticator>,
     intake: &JournalIntake,
     kept: &Kept,
     clock: &Arc<dyn Clock>,
@@ -481,7 +490,7 @@ async fn start_gate(
     }
     Gate::start(
         config.mqtt.gate(),
-        authenticator,
+        Arc::clone(authenticator),
         Arc::new(intake.clone()),
         Arc::new(KeptKeeper(kept.clone())),
         Arc::clone(clock),

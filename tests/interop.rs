@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
+use crate::support::county;
 use crate::support::peers;
 use crate::support::program::{Server, Setup};
-use crate::support::county;
 
 /// A listener of each kind, a device `station-1` and a service account `watcher` that hears everything.
 fn front_door() -> (Setup, Server) {

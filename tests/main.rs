@@ -26,6 +26,7 @@ mod external;
 mod faults;
 mod figures;
 mod hj212;
+mod interop;
 mod modbus;
 mod modbus_lines;
 mod push;

@@ -109,23 +109,30 @@ impl Look {
     /// last rules stay, loudly: a county's devices are not sent away because a disk hesitates.
     fn again(&mut self, gate: &RegistryAuthenticator) {
         match self.change() {
-            Ok(None) => {}
-            Ok(Some((rules, errors))) => {
-                for error in errors {
-                    tracing::error!(%error, "a credential lets nobody in");
+            Ok(changed) => {
+                self.failing = false;
+                if let Some((rules, errors)) = changed {
+                    self.tell(gate, rules, &errors);
                 }
-                gate.apply(rules);
-                tracing::info!(revision = self.revision, "who may come in has changed");
             }
-            Err(error) if !self.failing => {
-                self.failing = true;
-                let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::error!(%error, source, "changes of who may come in are not seen; trying on");
-                return;
-            }
-            Err(_) => return,
+            Err(error) => self.fail(&error),
         }
-        self.failing = false;
+    }
+
+    fn tell(&self, gate: &RegistryAuthenticator, rules: Rules, errors: &[broker::RuleError]) {
+        for error in errors {
+            tracing::error!(%error, "a credential lets nobody in");
+        }
+        gate.apply(rules);
+        tracing::info!(revision = self.revision, "who may come in has changed");
+    }
+
+    /// Says it once for each time that it begins.
+    fn fail(&mut self, error: &StateError) {
+        if !std::mem::replace(&mut self.failing, true) {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, source, "changes of who may come in are not seen; trying on");
+        }
     }
 
     fn change(&mut self) -> Result<Option<(Rules, Vec<broker::RuleError>)>, StateError> {

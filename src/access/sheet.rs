@@ -271,7 +271,7 @@ mod tests {
             "路灯 2",
             "the one name stands for both"
         );
-        assert_eq!(two.position.unwrap().longitude, 119.7);
+        assert!((two.position.unwrap().longitude - 119.7).abs() < 1e-12);
         assert_eq!(two.password, NewPassword::Hash("$argon2id$x".into()));
     }
 
