@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::county;
 use crate::support::peers;
-use crate::support::program::{Server, Setup};
+use crate::support::program::{self, Server, Setup};
 
 /// A listener of each kind, a device `station-1` and a service account `watcher` that hears everything.
 fn front_door() -> (Setup, Server) {
@@ -22,16 +22,38 @@ fn front_door() -> (Setup, Server) {
     std::fs::write(setup.path().join("cert.pem"), pair.cert.pem()).unwrap();
     std::fs::write(setup.path().join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
     let server = setup.start();
+    add_watcher(&setup);
     (setup, server)
+}
+
+/// A service account with the password `secret`, added as an operator would while the server runs.
+fn add_watcher(setup: &Setup) {
+    let mut adding = program::command()
+        .args([
+            "account",
+            "add",
+            "watcher",
+            "--subscribe",
+            "tw/#",
+            "--password-stdin",
+            "--config",
+        ])
+        .arg(setup.path().join("townwatch.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    adding.stdin.take().unwrap().write_all(b"secret\n").unwrap();
+    assert!(adding.wait().unwrap().success());
 }
 
 fn paho(version: &str, transport: &str) {
     let (setup, server) = front_door();
-    let address = server.listener(match transport {
-        "tcp" => "tcp",
-        "websockets" => "ws",
-        other => other,
-    });
+    let address = match transport {
+        "tcp" => server.mqtt,
+        "websockets" => server.listener("ws"),
+        other => server.listener(other),
+    };
     let output = Command::new(peers::python())
         .arg(peers::script("paho_client.py"))
         .args([version, transport, "127.0.0.1", &address.port().to_string()])

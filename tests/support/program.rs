@@ -140,6 +140,19 @@ impl Server {
         panic!("townwatch did not say where {name} is");
     }
 
+    /// Where the gate listens with this further kind of listener, `tls`, `ws` or `wss`.
+    pub(crate) fn listener(&self, kind: &str) -> SocketAddr {
+        while let Some(line) = self.line(wait::SOON) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if let ["MQTT", address, named, ..] = words.as_slice()
+                && named.trim_end_matches(',') == kind
+            {
+                return address.parse().unwrap();
+            }
+        }
+        panic!("townwatch did not say where it listens with {kind}");
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
