@@ -15,12 +15,13 @@ const MAY_IMPORT: [(&str, &[&str]); 7] = [
 ];
 
 /// Library → the only crates that may know it.
-const KNOWN_ONLY_TO: [(&str, &[&str]); 5] = [
+const KNOWN_ONLY_TO: [(&str, &[&str]); 6] = [
     ("rumqttd", &["broker"]),
     ("rusqlite", &["store"]),
     ("plotters", &["dashboards"]),
     ("axum", &["dashboards"]),
-    ("tokio-modbus", &["ingest", "device-simulators"]),
+    ("tokio-modbus", &[]),
+    ("tokio-serial", &["ingest", "device-simulators"]),
 ];
 
 fn manifest(folder: &str) -> toml::Table {

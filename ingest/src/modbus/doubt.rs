@@ -17,6 +17,8 @@ const TRIES_MAX: u8 = 2;
 const OWED_MAX: u8 = 3;
 /// An answer that is later than so many time-outs is not reckoned with.
 const LATEST: u32 = 3;
+/// Nor one that is so many times later than the latest that may have been seen.
+const LATER: u32 = 2;
 /// So many time-outs after the last failure nothing is owed any more.
 const FORGET: u32 = 10;
 
@@ -32,6 +34,9 @@ struct Suspect {
     block: Block,
     tries: u8,
     owed: u8,
+    /// When the first of the questions was asked whose answers are owed.
+    since: Instant,
+    /// When the last of them failed.
     at: Instant,
 }
 
@@ -51,17 +56,19 @@ impl Doubt {
     pub(super) fn failed(&mut self, block: Block, now: Instant, patience: Duration) {
         self.hold_until = Some(now + patience);
         let fresh = |at: Instant| now.saturating_duration_since(at) < patience * FORGET;
-        let (tries, owed) = match self.suspect {
+        let asked = now.checked_sub(patience).unwrap_or(now);
+        let (tries, owed, since) = match self.suspect {
             Some(known) if known.block == block && fresh(known.at) => {
-                (known.tries + 1, (known.owed + 1).min(OWED_MAX))
+                (known.tries + 1, (known.owed + 1).min(OWED_MAX), known.since)
             }
-            Some(known) if known.block == block => (known.tries + 1, 1),
-            _ => (0, 1),
+            Some(known) if known.block == block => (known.tries + 1, 1, asked),
+            _ => (0, 1, asked),
         };
         self.suspect = (tries <= TRIES_MAX).then_some(Suspect {
             block,
             tries,
             owed,
+            since,
             at: now,
         });
     }
@@ -81,7 +88,11 @@ impl Doubt {
         self.suspect = None;
         let owed = now.saturating_duration_since(suspect.at) < patience * FORGET;
         if owed {
-            self.hold_until = Some(now + patience * LATEST * u32::from(suspect.owed));
+            let seen = now
+                .saturating_duration_since(suspect.since)
+                .min(patience * FORGET);
+            let latest = patience * LATEST * u32::from(suspect.owed);
+            self.hold_until = Some(now + latest.max(seen * LATER));
         }
         !owed
     }
@@ -108,11 +119,15 @@ mod tests {
         assert_eq!((doubt.only(), doubt.hold(start)), (None, Duration::ZERO));
         doubt.failed(block(7), start, T);
         assert_eq!((doubt.only(), doubt.hold(start)), (Some(block(7)), T));
-        // It fails once more, so two answers are owed when the third try is answered.
+        // The answer to the second question, or to the first: one is owed. It may be three time-outs late.
+        let mut once = doubt;
+        assert!(!once.answered(block(7), start + T / 4, T));
+        assert_eq!((once.only(), once.hold(start + T / 4)), (None, 3 * T));
+        // It fails once more. The third try is answered five time-outs after the first question was asked.
         doubt.failed(block(7), start + 2 * T, T);
         assert!(!doubt.answered(block(7), start + 4 * T, T));
-        assert_eq!((doubt.only(), doubt.hold(start + 4 * T)), (None, 6 * T));
-        assert!(doubt.answered(block(8), start + 10 * T, T));
+        assert_eq!((doubt.only(), doubt.hold(start + 4 * T)), (None, 10 * T));
+        assert!(doubt.answered(block(8), start + 14 * T, T));
     }
 
     #[test]
