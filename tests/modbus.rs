@@ -310,11 +310,6 @@ fn pymodbus_is_polled_in_rtu_frames_over_a_serial_line_and_over_tcp() {
             &format!("rtu = {{ port = \"{ours}\", baud = 9600, unit = 2 }}"),
         ),
         polled(
-            "nobody",
-            "fast-station",
-            &format!("rtu = {{ port = \"{ours}\", baud = 9600, unit = 9 }}"),
-        ),
-        polled(
             "over-tcp",
             "fast-station",
             &format!(
@@ -340,10 +335,9 @@ fn pymodbus_is_polled_in_rtu_frames_over_a_serial_line_and_over_tcp() {
             );
         }
     }
-    // the one that lacks registers is bad where it refused, and the one that is not there has no answer.
+    // and the one that lacks registers is bad where it refused.
     until_quality(server.web, "partial", "ph", "bad_exception");
     until_quality(server.web, "partial", "flow", "good");
-    until_quality(server.web, "nobody", "ph", "bad_no_answer");
     let link = http::json(server.web, "/api/v1/devices/serial/modbus");
     assert_eq!(link["state"], "answers", "{link}");
     assert_eq!(link["line"], format!("rtu:{ours},9600,none,1"));

@@ -67,7 +67,7 @@ int main(int count, char **arguments) {
     for (int n = 0; n < 10; n++) {
         map->tab_registers[n] = (uint16_t)(100 * n);
     }
-    modbus_set_float_abcd(12.5f, map->tab_input_registers);
+    map->tab_input_registers[0] = 0x4148; /* 12.5 is 0x41480000; modbus_set_float_abcd of 3.1.6 swaps bytes. */
     map->tab_input_registers[2] = 7;
     map->tab_bits[3] = 1;
     return strcmp(arguments[1], "tcp") == 0 ? serve_tcp(map) : serve_rtu(arguments[1], map);
