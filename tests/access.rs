@@ -6,10 +6,10 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::county;
 use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup, command};
 use crate::support::wait;
+use crate::support::{county, http};
 
 /// Runs `townwatch …` with the configuration in `folder`.
 fn townwatch(folder: &Path, arguments: &[&str]) -> Output {
@@ -246,6 +246,48 @@ fn devices_are_imported_all_or_none_and_their_passwords_are_written_once() {
     // With the server started, an imported device comes in.
     let server = Server::serve(folder);
     drop(Client::connect(server.mqtt, id, password).unwrap());
+    server.stop();
+}
+
+#[test]
+fn a_device_without_a_password_is_given_one_for_a_token_and_comes_in() {
+    // Given a station of the registry file that has no password, a running server, and a token for one device,
+    let bare = county::mqtt_device("station-2", "sewage-station-small")
+        .lines()
+        .filter(|line| !line.starts_with("password_hash"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let setup = Setup::new(&format!("{}{bare}", county::one_station()), "");
+    let folder = setup.folder.path();
+    let server = Server::serve(folder);
+    let place = ["--site", "site-1", "--profile", "sewage-station-small"];
+    let made = told(folder, &[&["device", "token", "new"][..], &place[..]].concat());
+    let token = made["token"].as_str().unwrap();
+    let provision = |token: &str, device: &str| {
+        let body = serde_json::json!({"token": token, "device": device});
+        http::post(server.web, "/api/v1/provision", &body).unwrap()
+    };
+    // when somebody brings another token, or asks for a device that has a password, nothing is given;
+    assert_eq!(
+        provision("twp_00000000000000000000000000000000", "station-2").status,
+        403
+    );
+    assert_eq!(provision(token, "station-1").status, 409);
+    assert_eq!(provision(token, "#").status, 400);
+    // when the station brings the token, it is given a password with which it comes in, once.
+    let given = provision(token, "station-2");
+    assert_eq!(given.status, 200, "{given:?}");
+    let given = given.json();
+    assert_eq!(given["takes_effect"], "now");
+    let password = given["password"].as_str().unwrap();
+    wait::until("the station is let in", wait::SOON, || {
+        Client::connect(server.mqtt, "station-2", password).map(drop)
+    });
+    assert_eq!(provision(token, "station-2").status, 403, "used up");
+    // The audit log says so, by name of the token, without the token.
+    let log = http::get(server.web, "/api/v1/audit").unwrap();
+    assert_eq!(log.status, 200);
+    assert_eq!(log.json()[0]["what"], "device provisioned");
+    assert!(!log.body.contains(token) && !log.body.contains(password));
     server.stop();
 }
 

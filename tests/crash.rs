@@ -115,7 +115,7 @@ fn kills_under_load_lose_and_double_nothing() {
         acknowledged += account.len();
         let device = format!("f01-station-{place}");
         wait::until(&format!("all of {device} is stored, once"), wait::LONG, || {
-            let found = ask::points(server.web, &device, "flow", base, ask::now() + 3_600_000);
+            let found = ask::all_points(server.web, &device, "flow", base, ask::now());
             let times: BTreeSet<i64> = found.iter().map(|(ms, ..)| *ms).collect();
             assert_eq!(times.len(), found.len(), "{device}: a time stands there twice");
             let found: BTreeMap<i64, f64> = found.into_iter().map(|(ms, value, _)| (ms, value)).collect();

@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use crate::support::county;
+use crate::support::mqtt::Client;
 use crate::support::peers;
 use crate::support::program::{self, Server, Setup};
+use crate::support::wait;
 
 /// A listener of each kind, a device `station-1` and a service account `watcher` that hears everything.
 fn front_door() -> (Setup, Server) {
@@ -23,10 +25,13 @@ fn front_door() -> (Setup, Server) {
     std::fs::write(setup.path().join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
     let server = setup.start();
     add_watcher(&setup);
+    wait::until("the account is let in", wait::SOON, || {
+        Client::connect(server.mqtt, "watcher", "watcher-secret").map(drop)
+    });
     (setup, server)
 }
 
-/// A service account with the password `secret`, added as an operator would while the server runs.
+/// A service account with the password `watcher-secret`, added as an operator would while the server runs.
 fn add_watcher(setup: &Setup) {
     let mut adding = program::command()
         .args([
@@ -34,7 +39,7 @@ fn add_watcher(setup: &Setup) {
             "add",
             "watcher",
             "--subscribe",
-            "tw/#",
+            "tw/v1/#",
             "--password-stdin",
             "--config",
         ])
@@ -43,7 +48,12 @@ fn add_watcher(setup: &Setup) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    adding.stdin.take().unwrap().write_all(b"secret\n").unwrap();
+    adding
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"watcher-secret\n")
+        .unwrap();
     assert!(adding.wait().unwrap().success());
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::program::{Server, Setup};
-use crate::support::{ask, county, http, wait};
+use crate::support::{ask, county, http, program, wait};
 
 /// `station-1:secret` in base 64, by coreutils' `base64`.
 const BASIC: &str = "Authorization: Basic c3RhdGlvbi0xOnNlY3JldA==\r\n";
@@ -229,5 +229,52 @@ fn a_real_telegraf_writes_and_what_is_no_device_of_its_token_is_told_so() {
     assert!(
         told.contains("partial write") && told.contains("device other"),
         "{told}"
+    );
+}
+
+#[test]
+fn a_platforms_account_writes_for_the_devices_of_its_filters_and_no_other() {
+    // Given an account of a platform that forwards for every device, made beside the running server,
+    let setup = Setup::new(&behind_a_gateway(), "");
+    let server = setup.start();
+    let config = setup.path().join("townwatch.toml");
+    let made = program::command()
+        .args([
+            "account",
+            "add",
+            "platform",
+            "--publish",
+            "tw/v1/station-2/telemetry",
+            "--json",
+            "--config",
+        ])
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let token = format!(
+        "Authorization: Bearer platform:{}\r\n{JSON}",
+        made["password"].as_str().unwrap()
+    );
+    let push = |device: &str| {
+        let address = format!("/api/v1/telemetry/{device}");
+        http::send(server.web, &address, &token, br#"{"values":{"level":1.25}}"#)
+            .unwrap()
+            .status
+    };
+    // when it pushes, then what its filters match is taken and stands under the device, and nothing else is.
+    wait::until("the account is let in", wait::SOON, || match push("station-2") {
+        204 => Ok(()),
+        other => Err(other.to_string()),
+    });
+    assert_eq!((push("station-1"), push("platform")), (403, 403));
+    assert!((ask::latest_value(server.web, "station-2", "level") - 1.25).abs() < 1e-9);
+    assert_eq!(
+        http::json(server.web, "/api/v1/dead-letters")
+            .as_array()
+            .unwrap()
+            .len(),
+        0
     );
 }

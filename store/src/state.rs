@@ -117,7 +117,10 @@ impl State {
                 found,
             });
         }
-        let tx = writer.transaction().map_err(failed("making its tables"))?;
+        // Immediate: another process that writes is waited for, instead of failing at the first table.
+        let tx = writer
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed("making its tables"))?;
         for schema in SCHEMAS {
             tx.execute_batch(schema).map_err(failed("making its tables"))?;
         }

@@ -149,7 +149,7 @@ impl Load {
             let account = account.lock().unwrap();
             let device = self.device(place);
             wait::until(&format!("all of {device} is stored, once"), wait::LONG, || {
-                let found = ask::points(web, &device, "flow", self.base, ask::now() + 3_600_000);
+                let found = ask::all_points(web, &device, "flow", self.base, ask::now());
                 let count = found.len();
                 let found: BTreeMap<i64, f64> = found.into_iter().map(|(ms, value, _)| (ms, value)).collect();
                 assert_eq!(found.len(), count, "{device}: a time stands there twice");

@@ -86,8 +86,8 @@ fn a_partition_is_told_on_time_and_what_was_kept_meanwhile_pages_nobody() {
     );
     let receiver = Receiver::start_at(&network.here);
     let mqtt = format!(
-        "[mqtt]\nlisten = \"{}:0\"\n{}\n[alarms]\ngrace = \"2s\"\n",
-        network.there, ""
+        "[mqtt]\nlisten = \"{}:0\"\nplaintext_beyond_loopback = true\n[alarms]\ngrace = \"2s\"\n",
+        network.there
     );
     let hook = receiver.configuration().replace("[alarms]\n", "");
     let setup = Setup::new(&registry, &format!("{mqtt}{hook}"));

@@ -46,6 +46,21 @@ pub(crate) fn points(
         .collect()
 }
 
+/// As [`points`], asked for in pieces of time: an answer has a bound, and the load clients count in milliseconds.
+pub(crate) fn all_points(
+    web: SocketAddr,
+    device: &str,
+    signal: &str,
+    from: i64,
+    to: i64,
+) -> Vec<(i64, f64, String)> {
+    const PIECE_MS: i64 = 20_000;
+    let pieces = (from..to).step_by(usize::try_from(PIECE_MS).unwrap());
+    pieces
+        .flat_map(|start| points(web, device, signal, start, to.min(start + PIECE_MS)))
+        .collect()
+}
+
 /// The ledger of a device.
 pub(crate) fn ledger(web: SocketAddr, device: &str) -> Value {
     http::json(web, &format!("/api/v1/devices/{device}/ledger"))
