@@ -85,8 +85,8 @@ fn a_change_is_kept_whole_and_seen_by_another_process() {
         password_hash: None,
         ..added("lamp-9")
     };
-    assert_eq!(other.added_devices().unwrap(), [bare.clone()]);
-    assert_eq!(other.provisioning_tokens().unwrap(), [token.clone()]);
+    assert_eq!(other.added_devices().unwrap(), std::slice::from_ref(&bare));
+    assert_eq!(other.provisioning_tokens().unwrap(), std::slice::from_ref(&token));
     assert_eq!(other.audit_log(u64::MAX, 10).unwrap().len(), 1);
     let found = other.change_access(|change| change.token(&[7; 32])).unwrap();
     assert_eq!(found, Some(token));
