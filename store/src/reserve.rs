@@ -14,7 +14,7 @@ use rustix::fs::{FallocateFlags, StatVfs};
 
 /// The name of the file in the data directory.
 pub const RESERVE_FILE: &str = "reserve";
-/// The reserve of a large disk. Source: [assumed]; some thousand alarms with their log and their notices.
+/// The reserve of a large disk. Source: assumed; some thousand alarms with their log and their notices.
 pub const RESERVE_BYTES: u64 = 16 << 20;
 /// On a small disk it is this part of it.
 const PART_OF_DISK: u64 = 16;

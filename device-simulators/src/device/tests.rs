@@ -80,11 +80,13 @@ fn every_value_of_every_kind_lies_in_the_range_of_its_profile_all_the_year_and_i
             );
         }
     }
-    assert_eq!(
-        seen.len(),
-        profiles.len(),
-        "a profile is spoken by nobody: {seen:?}"
-    );
+    // The server speaks for itself, and the logger of HJ 212 is played by `hj212`, not by a county.
+    let elsewhere = ["server", "sewage-logger"];
+    let spoken = profiles
+        .keys()
+        .filter(|kind| !elsewhere.contains(&&***kind))
+        .count();
+    assert_eq!(seen.len(), spoken, "a profile is spoken by nobody: {seen:?}");
 }
 
 #[test]
