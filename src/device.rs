@@ -123,10 +123,7 @@ fn open(folder: &std::path::Path, make: bool) -> Result<State, Failure> {
             "{shown} is no data folder of townwatch: there is no state.db"
         )));
     }
-    State::open(&file).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        Failure::Data(format!("{error}{}", cause.unwrap_or_default()))
-    })
+    State::open(&file).map_err(|error| Failure::Data(telemetry::with_causes(&error)))
 }
 
 /// What the server of a data folder was started with last, without the devices that were added.

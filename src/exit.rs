@@ -1,9 +1,10 @@
 //! How the program ends: one line for a person, one code for a script.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
+
+use telemetry::with_causes;
 
 /// Why the program ends before its time. The numbers are part of the interface (`--help` lists them).
 #[derive(Debug)]
@@ -47,13 +48,7 @@ impl Failure {
 
     /// The data folder cannot be used; the disk is at fault, when the cause says so.
     pub(crate) fn data(what: &str, source: &(dyn Error + 'static)) -> Self {
-        let mut text = format!("{what}: {source}");
-        let mut cause = source.source();
-        while let Some(error) = cause {
-            // Writing to a String cannot fail.
-            let _infallible = write!(text, ": {error}");
-            cause = error.source();
-        }
+        let text = format!("{what}: {}", with_causes(source));
         if store::is_storage_failure(source) {
             Self::Storage(text)
         } else {
@@ -82,16 +77,11 @@ impl Failure {
 
     fn text(&self) -> String {
         match self {
-            Self::Other { what, source } => {
-                let mut text = what.clone();
-                let mut cause = source.as_deref().map(|source| source as &dyn Error);
-                while let Some(error) = cause {
-                    // Writing to a String cannot fail.
-                    let _infallible = write!(text, ": {error}");
-                    cause = error.source();
-                }
-                text
-            }
+            Self::Other { what, source: None } => what.clone(),
+            Self::Other {
+                what,
+                source: Some(source),
+            } => format!("{what}: {}", with_causes(source.as_ref())),
             Self::Input(text) | Self::Data(text) | Self::Storage(text) => text.clone(),
             Self::Address {
                 what,

@@ -1,7 +1,5 @@
 //! Joins the gate's memory to the store: what [`Kept`] has fsynced outlives `kill -9`.
 
-use std::error::Error;
-
 use broker::{BoxFuture, Change, Keeper, KeeperError, Room};
 use store::kept::{self, Kept, KeptError};
 
@@ -66,10 +64,7 @@ fn refusal(error: KeptError) -> KeeperError {
         KeptError::Full { .. } | KeptError::Busy { .. } | KeptError::DiskFull { .. } => {
             KeeperError::Full(error.to_string())
         }
-        KeptError::Engine { .. } => {
-            let cause = error.source().map(|cause| format!(": {cause}"));
-            KeeperError::Unreadable(format!("{error}{}", cause.unwrap_or_default()))
-        }
+        KeptError::Engine { .. } => KeeperError::Unreadable(telemetry::with_causes(&error)),
         KeptError::Stopped { .. }
         | KeptError::Closed { .. }
         | KeptError::Missing { .. }

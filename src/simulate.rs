@@ -11,7 +11,7 @@ use std::sync::Arc;
 use device_simulators::{Bound, County, Fault, Progress, RunConfig, Scenario, Simulator, Wire};
 use telemetry::registry::Registry;
 use telemetry::time::{ScaledClock, Span, SystemClock};
-use telemetry::{Clock, Timestamp};
+use telemetry::{Clock, Timestamp, with_causes};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{CountySize, ModbusWire, Simulate};
@@ -89,12 +89,8 @@ fn read_scenario(file: &Path) -> Result<Scenario, Failure> {
     let shown = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::Input(format!("the scenario {shown} cannot be read: {error}")))?;
-    Scenario::parse(&text).map_err(|error| {
-        let cause = std::error::Error::source(&error)
-            .map(|cause| format!(": {cause}"))
-            .unwrap_or_default();
-        Failure::Input(format!("the scenario {shown}: {error}{cause}"))
-    })
+    Scenario::parse(&text)
+        .map_err(|error| Failure::Input(format!("the scenario {shown}: {}", with_causes(&error))))
 }
 
 fn clock(options: &Simulate) -> Arc<dyn Clock> {
@@ -151,7 +147,7 @@ async fn by_itself(bound: Bound, config: RunConfig, clock: Arc<dyn Clock>) -> Re
     let end = bound
         .run(config, clock, |_| {}, cancel)
         .await
-        .map_err(|error| Failure::Input(with_cause(&error)))?;
+        .map_err(|error| Failure::Input(with_causes(&error)))?;
     listener
         .await
         .map_err(|error| Failure::other("cannot wait for signals", error))??;
@@ -210,15 +206,9 @@ async fn as_child(
     bound
         .run(config, clock, report, cancel)
         .await
-        .map_err(|error| Failure::Input(with_cause(&error)))?;
+        .map_err(|error| Failure::Input(with_causes(&error)))?;
     listener.abort();
     Ok(ExitCode::SUCCESS)
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    error
-        .source()
-        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 fn say(line: &str) -> Result<(), Failure> {

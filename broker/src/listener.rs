@@ -197,7 +197,7 @@ async fn shake_hands(
                 OpenError::Upgrade(_) => &shared.tally.upgrade_failed,
             };
             count.one();
-            let why = transport::tls::chain(&error);
+            let why = telemetry::with_causes(&error);
             tracing::debug!(%peer, %why, "no connection");
             None
         }

@@ -119,7 +119,11 @@ impl Desk {
                 }
             }
             Err(error) => {
-                tracing::warn!(name, error = chain(&error), "figure could not be computed");
+                tracing::warn!(
+                    name,
+                    error = telemetry::with_causes(&error),
+                    "figure could not be computed"
+                );
                 slot.failed = Some(error.to_string());
             }
         }
@@ -199,16 +203,6 @@ const fn tier(colour: Colour) -> Tier {
         Colour::Orange => Tier::Orange,
         Colour::Red => Tier::Red,
     }
-}
-
-fn chain(error: &FigureError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn problem(error: FigureError) -> Problem {

@@ -227,13 +227,7 @@ impl Problem {
     /// Something failed here (500). The cause goes to the log, not to the caller.
     #[must_use]
     pub fn internal(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut chain = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            chain = format!("{chain}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(doing, error = chain, "request failed");
+        tracing::error!(doing, error = telemetry::with_causes(error), "request failed");
         Self::new(
             "/problems/internal",
             "internal error",

@@ -265,7 +265,7 @@ impl Shared {
 
     /// Keeps the first failure and stops everything.
     fn fail(&self, error: PipelineError) {
-        let chain = chain(&error);
+        let chain = telemetry::with_causes(&error);
         let first = self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             failure.get_or_insert_with(|| Arc::new(error));
@@ -290,18 +290,6 @@ impl Mark {
     fn cursor(&self) -> Lsn {
         Lsn(self.cursor.load(Ordering::Acquire))
     }
-}
-
-/// The error with its causes, for one line of the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Turns a panic of its thread into the failure of the pipeline.

@@ -32,13 +32,7 @@ impl Sources {
             return Some(format!("sessions of MQTT clients are no longer kept: {why}"));
         }
         let error = self.pipeline.error()?;
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&*error);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        Some(text)
+        Some(telemetry::with_causes(&*error))
     }
 }
 

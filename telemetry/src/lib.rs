@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod catalogue;
+mod cause;
 pub mod id;
 pub mod ledger;
 pub mod limits;
@@ -21,6 +22,7 @@ pub mod time;
 
 pub use batch::{Batch, DeadLetter};
 pub use catalogue::{Catalogue, DeviceEntry};
+pub use cause::with_causes;
 pub use id::{DeviceId, IdError, SignalName, SiteId};
 pub use ledger::Ledger;
 pub use message::{Lsn, Origin, RawMessage};

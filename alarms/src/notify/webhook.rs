@@ -104,19 +104,8 @@ impl Webhook {
                 Outcome::Hopeless("the receiver answered 410 gone".to_owned())
             }
             Ok(answer) => Outcome::Failed(format!("the receiver answered {}", answer.status())),
-            Err(error) => Outcome::Failed(chain(&error.without_url())),
+            // The URL may hold a secret.
+            Err(error) => Outcome::Failed(telemetry::with_causes(&error.without_url())),
         }
     }
-}
-
-/// An error with its causes, without the URL, which may hold a secret.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

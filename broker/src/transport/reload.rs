@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetry::Clock;
+use telemetry::{Clock, with_causes};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::tls::{Fingerprint, TlsSite, chain};
+use super::tls::{Fingerprint, TlsSite};
 use crate::counters::Tally;
 
 /// What the looking after needs.
@@ -69,7 +69,7 @@ impl Watch {
             }
             Err(error) => {
                 self.tally.certificate_reload_failures.one();
-                let why = chain(&error);
+                let why = with_causes(&error);
                 tracing::error!(%why, "new certificate not taken; the old one stays in use");
             }
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use telemetry::Timestamp;
+use telemetry::{Timestamp, with_causes};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -174,7 +174,7 @@ impl TlsSite {
                 Ok(())
             }
             Err(error) => {
-                current.refused = Some(chain(&error).into());
+                current.refused = Some(with_causes(&error).into());
                 Err(error)
             }
         }
@@ -199,17 +199,6 @@ impl TlsSite {
         };
         Ok((stream, name))
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn fingerprint(config: &TlsConfig) -> Fingerprint {

@@ -115,12 +115,8 @@ fn of_listener(listener: &Listener, plaintext: bool, here: &Source<'_>) -> Optio
         return Some(here.at(listener.kind.span(), what, suggestion));
     }
     let error = listener.gate().check().err()?;
-    let mut what = error.to_string();
-    if let Some(cause) = std::error::Error::source(&error) {
-        what = format!("{what}: {cause}");
-    }
     at_kind(
-        &what,
+        &telemetry::with_causes(&error),
         "PEM files that this program can read; a certificate and its own key",
     )
 }

@@ -163,10 +163,7 @@ impl Engine {
     /// After an I/O error nobody knows what is on the disk: nothing is taken or written any more in this
     /// process. The journal still has all that the cursor does not cover.
     pub(super) fn break_down(&self, error: &SeriesError) {
-        let mut why = error.to_string();
-        if let Some(source) = std::error::Error::source(error) {
-            why = format!("{why}: {source}");
-        }
+        let why = telemetry::with_causes(error);
         tracing::error!(
             why,
             "the series store has stopped: restart after a look at the disk"
