@@ -14,6 +14,7 @@ pub(crate) mod closing;
 
 mod inflight;
 pub(crate) mod io;
+mod last_words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -131,6 +132,17 @@ struct Client<S> {
     close: Option<Close>,
 }
 
+const TAKEN_OVER: Close = Close::with(
+    reason::SESSION_TAKEN_OVER,
+    Cause::TakenOver,
+    "another connection came",
+);
+const STALLED: Close = Close::with(
+    reason::UNSPECIFIED_ERROR,
+    Cause::WriteStalled,
+    "client does not read",
+);
+
 /// What a client waits for.
 enum Event {
     Socket(std::io::Result<Turn>),
@@ -192,22 +204,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             match event {
                 Event::Socket(Ok(Turn::Read)) => self.heard = Instant::now(),
                 Event::Socket(Ok(Turn::Written)) => {}
-                Event::Socket(Ok(Turn::Closed) | Err(_)) => self.close = Some(Close::gone(true)),
+                Event::Socket(Ok(Turn::Closed)) => self.close = Some(Close::gone(true)),
+                // What cannot be written to may still hold a DISCONNECT.
+                Event::Socket(Err(_)) => self.hear_out_and(Close::gone(true)).await,
                 Event::Taken(result, receipt) => self.on_taken(result, receipt),
                 Event::Kept(result, words) => self.on_kept(result, words),
                 // Looked at at the top.
                 Event::Mail => {}
                 Event::Live(Some(message)) => self.deliver_live(&message),
                 Event::Live(None) => self.end(reason::UNSPECIFIED_ERROR, Cause::FanOut, "fan-out broke"),
-                Event::Timer => self.on_timer(),
+                Event::Timer => self.on_timer().await,
                 Event::RulesChanged => self.review(),
-                Event::TakenOver => {
-                    self.end(
-                        reason::SESSION_TAKEN_OVER,
-                        Cause::TakenOver,
-                        "another connection came",
-                    );
-                }
+                Event::TakenOver => self.hear_out_and(TAKEN_OVER).await,
                 Event::Stopping => {
                     self.end(reason::SERVER_SHUTTING_DOWN, Cause::Stopping, "gate stops");
                 }
@@ -218,10 +226,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     /// Whether the client has to be left unread until something is done.
     fn must_wait(&self) -> bool {
+        self.is_behind() || self.io.out.len() >= WRITE_BYTES_MAX
+    }
+
+    /// Whether what the client has said already is enough for now.
+    fn is_behind(&self) -> bool {
         self.in_flight.is_full()
             || self.settling.is_full()
             || self.conversation.inbound.is_full()
-            || self.io.out.len() >= WRITE_BYTES_MAX
             || self.pace.held_until().is_some()
     }
 
@@ -258,24 +270,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             .map_or(held, |silence_max| held.min(self.heard + silence_max))
     }
 
-    fn on_timer(&mut self) {
+    async fn on_timer(&mut self) {
         let now = Instant::now();
         if self
             .io
             .stalled_since
             .is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT)
         {
-            return self.end(
-                reason::UNSPECIFIED_ERROR,
-                Cause::WriteStalled,
-                "client does not read",
-            );
+            return self.hear_out_and(STALLED).await;
         }
         if let Some(silence_max) = self.silence_max
             && now >= self.heard + silence_max
         {
             // On a machine that is behind, the timer may be seen before bytes that came in time.
-            if self.io.read_now() {
+            if self.io.read_now().await > 0 {
                 self.heard = now;
             } else {
                 self.end(

@@ -64,6 +64,11 @@ pub const READ_BYTES_MAX: usize = 64 * 1024;
 pub const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// How long a socket may take none of the bytes that wait for it. Longer: closed.
 pub const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes that are still read of a connection that is about to end because another of its client came, or because it
+/// cannot be written to: a DISCONNECT among them takes the will back. More: are not looked at.
+pub const LAST_WORDS_BYTES_MAX: usize = 1024 * 1024;
+/// How long such a connection may take to have them carried out, at its pace. Longer: what is left is not looked at.
+pub const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Subscriptions of one connection. More: SUBACK 0x97 (3.1.1: 0x80).
 pub const SUBSCRIPTIONS_MAX: usize = 100;
 /// Filters of one SUBSCRIBE or UNSUBSCRIBE. More: closed with 0x97.

@@ -18,6 +18,7 @@ mod acknowledge;
 mod connect;
 mod hostile;
 mod kept;
+mod last_words;
 mod life;
 mod limits;
 mod listeners;

@@ -2,11 +2,12 @@
 
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout};
 
 use crate::limits::READ_BYTES_MAX;
@@ -58,10 +59,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         std::future::poll_fn(|cx| self.poll_turn(cx, want_read)).await
     }
 
-    /// Reads what is there without waiting; whether there was anything.
-    pub(crate) fn read_now(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        matches!(self.poll_in(&mut cx), Poll::Ready(Ok(Turn::Read)))
+    /// Reads what is there without waiting, up to [`READ_BYTES_MAX`]; how many bytes it was.
+    pub(crate) async fn read_now(&mut self) -> usize {
+        let before = self.inbuf.len();
+        let read = std::future::poll_fn(|cx| Poll::Ready(self.poll_in(cx)));
+        // A task that has done much already would be told that nothing is there.
+        let broke = matches!(unconstrained(read).await, Poll::Ready(Err(_)));
+        if broke {
+            tracing::trace!("socket broke while it was read");
+        }
+        self.inbuf.len() - before
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>, want_read: bool) -> Poll<std::io::Result<Turn>> {
@@ -122,7 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending if count == 0 => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) if count == 0 => return Poll::Ready(Err(error)),
+                // What came before the socket broke counts.
+                Poll::Ready(Err(_)) => break,
                 Poll::Ready(Ok(())) => {
                     let bytes = buffer.filled();
                     if bytes.is_empty() {

@@ -335,6 +335,26 @@ async fn subscription_identifiers_come_with_the_messages_of_their_subscriptions(
     assert!(code == Some(0x82) || code == Some(0x81), "{code:x?}");
 }
 
+/// Holds 5.0: 3.3.4-3, 3.3.4-5.
+#[tokio::test]
+async fn each_copy_of_a_message_has_the_identifier_of_its_own_subscription() {
+    let stage = Stage::new(V5).await;
+    // Given a client that is subscribed alone and in a group, which makes two copies of each message,
+    let mut listener = stage.client("l").await;
+    let numbered = |number| Props::default().variable(id::SUBSCRIPTION, number);
+    assert_eq!(listener.subscribe_with(TOPIC, 1, &numbered(5)).await, 1);
+    let shared = format!("$share/group/{TOPIC}");
+    assert_eq!(listener.subscribe_with(&shared, 1, &numbered(6)).await, 1);
+    // when a message comes, then each copy has one identifier, its own.
+    stage.client("p").await.say(TOPIC, 1, "both").await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(listener.hears("both").await.props.numbers(id::SUBSCRIPTION));
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, [[5], [6]]);
+}
+
 /// Holds 3.1.1: 3.8.3-2; 5.0: 3.8.4-7.
 #[tokio::test]
 async fn wildcards_are_supported() {
