@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup, command};
 use crate::support::wait;
-use crate::support::{county, http};
+use crate::support::{ask, county, http, peers};
 
 /// Runs `townwatch …` with the configuration in `folder`.
 fn townwatch(folder: &Path, arguments: &[&str]) -> Output {
@@ -148,6 +148,70 @@ fn an_account_hears_what_is_listed_as_soon_as_it_is_added() {
     ] {
         refused(folder, wrong, 3);
     }
+    server.stop();
+}
+
+/// mosquitto_pub as the account `bridge`, with QoS 1.
+fn bridge(server: &Server, password: &str, version: &str, topic: &str, message: &str) -> Output {
+    let port = server.mqtt.port().to_string();
+    let login = ["-h", "127.0.0.1", "-p", &port, "-u", "bridge", "-P", password];
+    let rest = ["-V", version, "-q", "1", "-t", topic, "-m", message];
+    peers::run("mosquitto_pub", &[&login[..], &rest[..]].concat())
+}
+
+#[test]
+fn an_account_brings_what_its_devices_measure_and_nothing_outside_its_filters() {
+    // Given two stations, and an account that may speak for what the first measures,
+    let registry = county::one_station() + &county::mqtt_device("station-2", "sewage-station-small");
+    let setup = Setup::new(&registry, "");
+    let server = Server::serve(setup.folder.path());
+    let arguments = [
+        "account",
+        "add",
+        "bridge",
+        "--publish",
+        "tw/v1/station-1/telemetry",
+    ];
+    let added = told(setup.folder.path(), &arguments);
+    let password = added["password"].as_str().unwrap();
+    wait::until("the account is let in", wait::SOON, || {
+        Client::connect(server.mqtt, "bridge", password).map(drop)
+    });
+    let stored = |device: &str, level: f64| {
+        wait::until("the level is stored", wait::SOON, || {
+            let value = ask::latest_value(server.web, device, "level");
+            let is_there = (value - level).abs() < 1e-9;
+            is_there.then_some(()).ok_or_else(|| value.to_string())
+        });
+    };
+    for (version, level) in [("mqttv311", 1.25), ("mqttv5", 1.5)] {
+        // when it brings a level of that station, then the level is in the station's series;
+        let message = format!(r#"{{"ts":{},"values":{{"level":{level}}}}}"#, ask::now());
+        let brought = bridge(&server, password, version, "tw/v1/station-1/telemetry", &message);
+        assert!(brought.status.success(), "{version}: {brought:?}");
+        stored("station-1", level);
+    }
+    // when it speaks for the other station, or says something else of its own, then it is refused in words.
+    for topic in ["tw/v1/station-2/telemetry", "tw/v1/station-1/cmd"] {
+        let message = format!(r#"{{"ts":{},"values":{{"level":9}}}}"#, ask::now());
+        let refused = bridge(&server, password, "mqttv5", topic, &message);
+        let said = String::from_utf8_lossy(&refused.stderr).to_lowercase();
+        assert!(said.contains("not authorized"), "{topic}: {refused:?}");
+        // 3.1.1 has no words for it: closed.
+        let mut client = Client::connect(server.mqtt, "bridge", password).unwrap();
+        client.publish(topic, message.as_bytes()).unwrap();
+        expect_closed(&mut client);
+    }
+    // What the other station says itself is the first that is known of it.
+    let mut station = Client::connect(server.mqtt, "station-2", "secret").unwrap();
+    let own = format!(r#"{{"ts":{},"values":{{"level":2}}}}"#, ask::now());
+    station
+        .publish_acked("tw/v1/station-2/telemetry", own.as_bytes())
+        .unwrap();
+    stored("station-2", 2.0);
+    let now = ask::now();
+    let points = ask::points(server.web, "station-2", "level", now - 60_000, now + 60_000);
+    assert_eq!(points.iter().map(|point| point.1).collect::<Vec<f64>>(), [2.0]);
     server.stop();
 }
 

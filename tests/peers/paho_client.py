@@ -72,7 +72,6 @@ class Client:
     def next(self):
         return self.messages.get(timeout=PATIENCE_S)
 
-
     def close(self):
         self.paho.disconnect()
         self.gone.get(timeout=PATIENCE_S)
@@ -128,13 +127,15 @@ def a_retained_state_is_there_for_who_comes_later_and_goes_with_an_empty_one():
     device.close()
 
 
-def a_will_is_published_when_the_socket_breaks():
+def a_will_is_published_when_the_socket_breaks_and_not_on_goodbye():
     watcher = Client("watcher", "watcher")
     watcher.subscribe(STATE, 1)
+    device = Client("station-1", "station-1", will=(STATE, b"offline", 1, False))
+    device.close()
     device = Client("station-1", "station-1", will=(STATE, b"broken", 1, False))
     device.drop()
     message = watcher.next()
-    check(message.payload == b"broken", f"{message.payload}")
+    check(message.payload == b"broken", f"{message.payload}: the will of the broken connection only")
     watcher.close()
 
 
@@ -223,7 +224,7 @@ def members_of_a_shared_subscription_get_each_message_once():
 SCENARIOS = [
     each_qos_arrives_at_the_lower_of_both,
     a_retained_state_is_there_for_who_comes_later_and_goes_with_an_empty_one,
-    a_will_is_published_when_the_socket_breaks,
+    a_will_is_published_when_the_socket_breaks_and_not_on_goodbye,
     a_lasting_session_gets_what_came_while_it_was_away,
     a_device_may_not_speak_for_another,
 ]
