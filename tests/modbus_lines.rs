@@ -301,11 +301,6 @@ async fn whatever_a_slave_does_its_values_are_bad_and_never_another_and_its_neig
             Answer::Slow(Span::from_millis(100)),
             Answer::Late(Span::from_millis(400)),
         ] {
-            // A unit that drips its bytes holds a serial line for as long as it drips, and is then waited out: its neighbour
-            // is polled too seldom for this case, which is a known defect. Over TCP it is shown.
-            if matches!(fault, Answer::Slow(_)) && !matches!(wire, Wire::Tcp) {
-                continue;
-            }
             // when the first misbehaves,
             rig.behave(1, Some(fault));
             let bad = if matches!(fault, Answer::Exception(_)) {

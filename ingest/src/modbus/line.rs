@@ -59,6 +59,8 @@ struct Poll {
     reads: Vec<Read>,
     splits: u32,
     nonsense: u32,
+    /// How long the line was taken, on the clock.
+    took: Span,
     /// The unit does not answer: the rest is not asked.
     silent: bool,
     /// The unit answers, but older answers may still be on their way.
@@ -128,7 +130,10 @@ impl Line {
                 continue;
             }
             self.do_jobs().await;
+            let begun = self.clock.monotonic();
             let answer = self.read(place, block).await;
+            let took = self.clock.monotonic().millis().saturating_sub(begun.millis());
+            poll.took = Span::from_millis(poll.took.millis().saturating_add(took));
             self.take(place, group, &mut poll, block, answer);
             if poll.held {
                 break; // The same turn goes on when the unit may be asked again.
@@ -321,7 +326,8 @@ impl Line {
         if answered {
             unit.answered(at);
         } else {
-            unit.failed(now, every, backs_off.then_some(self.config.unit_backoff_max));
+            let most = backs_off.then_some(self.config.unit_backoff_max);
+            unit.failed(now, every, poll.took, most);
         }
         self.counters.skipped_cycles.fetch_add(skipped, Ordering::Relaxed);
     }

@@ -10,6 +10,9 @@ const RECONNECT_FIRST: Span = Span::from_millis(250);
 const FIRST_WITHIN: Span = Span::from_secs(10);
 /// Failures in a row after which a unit is asked less often.
 const FAILURES_BEFORE_BACKOFF: u32 = 2;
+/// A unit that fails is left alone for so many times what its last turn took of the line: it costs its neighbours a
+/// quarter of the line at most, however long it holds the line.
+const REST: u64 = 3;
 
 /// The turn of one group of reads of one unit.
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +86,9 @@ impl Health {
     }
 
     /// It did not answer. With `backoff_max` it is held from the second failure in a row on: for twice
-    /// `every`, then twice as long each time, at most `backoff_max` (and never less than `every`).
-    pub(super) fn failed(&mut self, now: Span, every: Span, backoff_max: Option<Span>) {
+    /// `every`, then twice as long each time, at most `backoff_max` (and never less than `every`, nor than three times
+    /// the time that it `took` of the line).
+    pub(super) fn failed(&mut self, now: Span, every: Span, took: Span, backoff_max: Option<Span>) {
         self.failures = self.failures.saturating_add(1);
         let Some(most) = backoff_max.filter(|_| self.failures >= FAILURES_BEFORE_BACKOFF) else {
             return;
@@ -93,7 +97,8 @@ impl Health {
         let wait = every
             .millis()
             .saturating_mul(1 << doublings)
-            .min(most.millis().max(every.millis()));
+            .min(most.millis().max(every.millis()))
+            .max(took.millis().saturating_mul(REST));
         self.not_before = Span::from_millis(now.millis().saturating_add(wait));
     }
 }
@@ -197,7 +202,7 @@ mod tests {
         let mut health = Health::default();
         let mut waits = Vec::new();
         for _ in 0..7 {
-            health.failed(at(10_000), at(1000), Some(at(30_000)));
+            health.failed(at(10_000), at(1000), at(100), Some(at(30_000)));
             waits.push(health.held_until().millis().saturating_sub(10_000));
         }
         assert_eq!(waits, [0, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
@@ -205,8 +210,19 @@ mod tests {
         health.answered();
         assert_eq!((health.failures(), health.held_until()), (0, Span::ZERO));
         // Alone on its line it is asked at every turn.
-        health.failed(at(10_000), at(1000), None);
-        health.failed(at(10_000), at(1000), None);
+        health.failed(at(10_000), at(1000), at(100), None);
+        health.failed(at(10_000), at(1000), at(100), None);
         assert!(!health.is_held(at(10_000)));
+    }
+
+    #[test]
+    fn a_unit_that_holds_the_line_for_long_rests_for_three_times_as_long() {
+        // Given a unit that is due every 100 ms, held for at most 400 ms, and takes 700 ms of the line each time,
+        let mut health = Health::default();
+        health.failed(at(700), at(100), at(700), Some(at(400)));
+        assert!(!health.is_held(at(700)), "one failure may be chance");
+        // then it has the line for a quarter of the time: 700 ms of 700 + 3 × 700.
+        health.failed(at(1400), at(100), at(700), Some(at(400)));
+        assert_eq!(health.held_until(), at(1400 + 2100));
     }
 }

@@ -77,9 +77,9 @@ impl Unit {
         self.note(|status| status.answered(at));
     }
 
-    /// It answered nothing. `backoff_max` is given when it shares its line with others.
-    pub(super) fn failed(&mut self, now: Span, every: Span, backoff_max: Option<Span>) {
-        self.health.failed(now, every, backoff_max);
+    /// It answered nothing, and `took` the line for so long. `backoff_max` is given when it shares its line with others.
+    pub(super) fn failed(&mut self, now: Span, every: Span, took: Span, backoff_max: Option<Span>) {
+        self.health.failed(now, every, took, backoff_max);
         let (failures, held) = (self.health.failures(), self.health.is_held(now));
         self.note(|status| status.failed(failures, held));
     }

@@ -20,6 +20,10 @@ use super::wrap::{self, Got, Pace};
 const ANSWER_BYTES_MAX: usize = 260;
 /// The least silence before a question on a serial line: the timers of the system are no finer.
 const SILENCE_MIN: Duration = Duration::from_millis(2);
+/// An answer that has begun but does not end in time is listened to for at most so many time-outs more.
+const OUTLAST: u32 = 3;
+/// A line is held to be free again after a silence of so many of the longest pauses within the last answer.
+const PAUSES: u32 = 2;
 /// What stands in for the pace of a line behind a serial server, of which nothing is known.
 const PACE_UNKNOWN: u32 = 9600;
 
@@ -50,11 +54,36 @@ enum Framing {
     Rtu { pace: Pace, slow: bool },
 }
 
+/// How the bytes of an answer come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rhythm {
+    last: Option<Instant>,
+    /// The longest time between two of its pieces.
+    longest_pause: Option<Duration>,
+}
+
+impl Rhythm {
+    fn piece(&mut self, at: Instant) {
+        let pause = self.last.map(|last| at.saturating_duration_since(last));
+        self.longest_pause = self.longest_pause.max(pause);
+        self.last = Some(at);
+    }
+
+    /// When the rest is held not to come any more, unless a piece comes before. `unknown`: the wait after an only piece.
+    fn over(&self, least: Duration, unknown: Duration) -> Option<Instant> {
+        let wait = self
+            .longest_pause
+            .map_or(unknown, |pause| (pause * PAUSES).max(least));
+        Some(self.last? + wait)
+    }
+}
+
 /// An open connection.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
     framing: Framing,
     buffer: Vec<u8>,
+    rhythm: Rhythm,
     /// Whether the last question was preceded by bytes that nobody had asked for.
     pub(super) heard: bool,
 }
@@ -110,6 +139,7 @@ impl Wire {
             stream,
             framing,
             buffer: Vec::with_capacity(ANSWER_BYTES_MAX),
+            rhythm: Rhythm::default(),
             heard: false,
         })
     }
@@ -129,6 +159,7 @@ impl Wire {
         patience: Duration,
     ) -> Result<Reply, Failed> {
         self.buffer.clear();
+        self.rhythm = Rhythm::default();
         self.heard = false;
         match &mut self.framing {
             Framing::Tcp { last } => {
@@ -160,7 +191,12 @@ impl Wire {
                 let deadline = Instant::now() + patience + travel;
                 self.send(&question, deadline).await?;
                 let answer = |bytes: &[u8]| wrap::rtu_answer(bytes, unit, request);
-                self.receive(answer, deadline, Some(silence)).await
+                let reply = self.receive(answer, deadline, Some(silence)).await;
+                if matches!(reply, Err(Failed::Nonsense(_))) {
+                    let until = Instant::now() + patience * OUTLAST;
+                    self.outlast(answer, silence, patience, until).await;
+                }
+                reply
             }
         }
     }
@@ -175,6 +211,31 @@ impl Wire {
                 Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
                 Ok(Ok(_)) if Instant::now() > deadline => return Ok(false),
                 Ok(Ok(_)) => self.heard = true,
+            }
+        }
+    }
+
+    /// After a failure, waits until a unit that sends its answer slowly has sent all of it, so that the next question, to a
+    /// neighbour, does not meet it: until the answer is whole, or the pause is longer than the unit makes, or `until`.
+    async fn outlast(
+        &mut self,
+        answer: impl Fn(&[u8]) -> Got,
+        silence: Duration,
+        patience: Duration,
+        until: Instant,
+    ) {
+        let unfinished = answer(&self.buffer) == Got::More;
+        let unknown = if unfinished { patience } else { silence };
+        while let Some(over) = self.rhythm.over(silence, unknown) {
+            if unfinished && (answer(&self.buffer) != Got::More || self.buffer.len() >= ANSWER_BYTES_MAX) {
+                return;
+            }
+            if !unfinished {
+                self.buffer.clear();
+            }
+            match timeout_at(over.min(until), self.stream.read_buf(&mut self.buffer)).await {
+                Err(_) | Ok(Ok(0) | Err(_)) => return,
+                Ok(Ok(_)) => self.rhythm.piece(Instant::now()),
             }
         }
     }
@@ -211,7 +272,7 @@ impl Wire {
                 Err(_elapsed) if self.buffer.is_empty() => return Err(Failed::Silent),
                 Err(_elapsed) => return Err(Failed::Nonsense("an answer that did not end in time")),
                 Ok(Ok(0) | Err(_)) => return Err(Failed::Lost),
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => self.rhythm.piece(Instant::now()),
             }
             match (answer(&self.buffer), silence) {
                 (Got::Answer(reply), _) => return Ok(reply),
@@ -221,6 +282,7 @@ impl Wire {
                         return Err(Failed::Nonsense("only answers of another unit"));
                     }
                     self.buffer.clear();
+                    self.rhythm = Rhythm::default();
                 }
                 (Got::OtherUnit, None) => return Err(Failed::Nonsense("an answer of another unit")),
                 (Got::Wrong(why), _) => return Err(Failed::Nonsense(why)),
