@@ -15,6 +15,7 @@ use telemetry::{
 };
 
 use crate::check::DeviceState;
+use crate::check::seen::SeenExternal;
 use crate::decode::signals::SignalTable;
 use crate::decode::topic::Topic;
 use crate::decode::{self, Context, Parsed, Reason};
@@ -41,7 +42,8 @@ impl Default for DecodeSettings {
 /// batches, however they are cut into stretches.
 ///
 /// It remembers a little of every device (the last readings against duplicates, sequence numbers, how far
-/// its clock is off), at most about 1,100 bytes each. A new decoder knows nothing: after a start
+/// its clock is off), at most about 1,100 bytes each, and of what came through an external broker the last 65,536
+/// readings, at most 2 MB. A new decoder knows nothing: after a start
 /// [`crate::Pipeline`] has it decode older messages first. What lies further back than those is lost: a
 /// duplicate of it becomes a point once more (the same point, so the store holds it once), a late number
 /// does not fill its gap, and a wrong clock is believed for two messages.
@@ -62,6 +64,8 @@ pub struct Decoder {
     zone: TimeZone,
     /// Of split packets.
     pieces: Pieces,
+    /// Of all devices behind an external broker.
+    seen_external: SeenExternal,
 }
 
 struct DeviceSlot {
@@ -116,6 +120,7 @@ impl Decoder {
             parsed: Parsed::default(),
             zone,
             pieces: Pieces::default(),
+            seen_external: SeenExternal::default(),
         }
     }
 
@@ -221,8 +226,10 @@ impl Decoder {
             return Outcome::Dead(Some(index), reason);
         }
         let empty = parsed.items_total() == 0;
+        let external = message.origin == Origin::External;
         let (ledger, news) = reading::take(
             &mut slot.state,
+            external.then_some((&mut self.seen_external, index)),
             entry,
             parsed,
             message.arrived,
@@ -266,6 +273,7 @@ impl Decoder {
         }
         let (ledger, _) = reading::take(
             &mut slot.state,
+            None,
             entry,
             &mut self.parsed,
             message.arrived,

@@ -1,10 +1,19 @@
 //! Recognises a reading that came before.
 
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashSet;
+
 use crate::decode::{DeviceTime, Item};
 
 /// Readings of a device that are remembered; an older one that comes again is stored again, over itself.
 /// MQTT clients redeliver what was in flight, which is 20 messages in most of them.
 const REMEMBERED: usize = 64;
+
+/// Readings through an external broker that are remembered, of all devices together. After a crash the broker sends
+/// again what was not acknowledged: this holds for 64 workers (the most) with 1000 such messages each (the default of
+/// `external.receive_max`) of one reading. An older one that comes again is stored again, over itself.
+const REMEMBERED_EXTERNAL: usize = 65_536;
 
 /// The fingerprints of the last readings of a device.
 #[derive(Debug, Default)]
@@ -25,6 +34,32 @@ impl Seen {
             *place = fingerprint;
             self.oldest = (self.oldest + 1) % REMEMBERED;
         }
+        false
+    }
+}
+
+/// The fingerprints of the last readings that came through an external broker, of all devices: what the broker sends
+/// again may be many readings of few devices. At most 2 MB; empty where there is no external broker.
+#[derive(Debug, Default)]
+pub(crate) struct SeenExternal {
+    fingerprints: FxHashSet<u64>,
+    order: VecDeque<u64>,
+}
+
+impl SeenExternal {
+    /// Whether a reading of this fingerprint of the device at that place is among the last 65,536; if not it is from
+    /// now on.
+    pub(crate) fn check(&mut self, device: usize, fingerprint: u64) -> bool {
+        let whole = mix(device as u64, fingerprint);
+        if !self.fingerprints.insert(whole) {
+            return true;
+        }
+        if self.order.len() >= REMEMBERED_EXTERNAL
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.fingerprints.remove(&oldest);
+        }
+        self.order.push_back(whole);
         false
     }
 }
@@ -59,4 +94,21 @@ fn mix(hash: u64, word: u64) -> u64 {
     )]
     let halves = (product as u64, (product >> 64) as u64);
     halves.0 ^ halves.1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_all_devices_behind_an_external_broker_the_last_65536_readings_are_known() {
+        let mut seen = SeenExternal::default();
+        for number in 0..70_000 {
+            assert!(!seen.check(3, number), "{number} is new");
+        }
+        assert!(!seen.check(4, 69_999), "of another device it is another");
+        assert!(seen.check(3, 69_999) && seen.check(3, 4_465));
+        assert_eq!((seen.fingerprints.len(), seen.order.len()), (65_536, 65_536));
+        assert!(!seen.check(3, 0), "too long ago");
+    }
 }

@@ -102,6 +102,7 @@ impl Decoder {
         let keep = self.settings.keep;
         let (ledger, news) = reading::take(
             &mut slot.state,
+            None,
             entry,
             &mut self.parsed,
             message.arrived,

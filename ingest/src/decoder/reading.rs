@@ -3,14 +3,16 @@
 use telemetry::time::{Span, Timestamp};
 use telemetry::{DeviceEntry, Ledger, Point, Quality, Sample, Uncertain};
 
-use crate::check::seen::fingerprint;
+use crate::check::seen::{SeenExternal, fingerprint};
 use crate::check::{Dated, DeviceState, has_identity};
 use crate::decode::{Item, Parsed, Record};
 
 /// Makes points of the records of one message. Answers the account of its items, and whether any reading
-/// was news: neither back-fill, nor a duplicate, nor history.
+/// was news: neither back-fill, nor a duplicate, nor history. `external`: the memory of what came through an external
+/// broker, and the place of the device, where the message did.
 pub(super) fn take(
     state: &mut DeviceState,
+    external: Option<(&mut SeenExternal, usize)>,
     entry: &DeviceEntry,
     parsed: &mut Parsed,
     arrived: Timestamp,
@@ -19,7 +21,7 @@ pub(super) fn take(
 ) -> (Ledger, bool) {
     let mut ledger = Ledger::default();
     let mut news = false;
-    mark_duplicates(state, parsed, arrived);
+    mark_duplicates(state, external, parsed, arrived);
     let fresh = parsed.records.iter().filter(|record| !record.duplicate);
     let dating = state.date(arrived, fresh.map(|record| (record.time, record.backfill)));
     let mut items = parsed.items.as_slice();
@@ -45,16 +47,27 @@ pub(super) fn take(
     (ledger, news)
 }
 
-fn mark_duplicates(state: &mut DeviceState, parsed: &mut Parsed, arrived: Timestamp) {
+fn mark_duplicates(
+    state: &mut DeviceState,
+    mut external: Option<(&mut SeenExternal, usize)>,
+    parsed: &mut Parsed,
+    arrived: Timestamp,
+) {
     let mut items = parsed.items.as_slice();
     for record in &mut parsed.records {
         let (mine, rest) = items.split_at_checked(record.items).unwrap_or((items, &[]));
         items = rest;
-        record.duplicate = (!mine.is_empty() || record.unknown > 0)
-            && has_identity(record.time, record.seq, arrived)
-            && state
-                .seen
-                .check(fingerprint(record.time, record.seq, record.unknown, mine));
+        let is_empty = mine.is_empty() && record.unknown == 0;
+        if is_empty || !has_identity(record.time, record.seq, arrived) {
+            record.duplicate = false;
+            continue;
+        }
+        let fingerprint = fingerprint(record.time, record.seq, record.unknown, mine);
+        let seen = state.seen.check(fingerprint);
+        let seen_external = external
+            .as_mut()
+            .is_some_and(|(external, device)| external.check(*device, fingerprint));
+        record.duplicate = seen || seen_external;
     }
 }
 

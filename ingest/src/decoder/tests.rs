@@ -254,6 +254,34 @@ fn a_command_of_a_service_account_is_neither_the_devices_word_nor_a_dead_letter(
 }
 
 #[test]
+fn what_an_external_broker_sends_again_after_a_crash_is_a_duplicate_however_much_it_is() {
+    for (origin, stored_again) in [(Origin::External, 0), (Origin::Mqtt, 300)] {
+        // Given three hundred readings of one device, none of them acknowledged,
+        let mut bench = Bench::new();
+        let mut messages = Vec::new();
+        for number in 0..300 {
+            let ts = NOON.millis() + number;
+            let payload = format!(r#"{{"ts":{ts},"seq":{ts},"values":{{"level":1}}}}"#);
+            let lsn = u64::try_from(number).unwrap() + 1;
+            let mut message = publish(lsn, at(60), "d1", TOPIC, payload.as_bytes());
+            message.1.origin = origin;
+            messages.push(message);
+        }
+        let first = bench.decoder.decode(&messages);
+        assert_eq!((first.points.len(), first.ledger[0].1.stored), (300, 300));
+        // when all of them come again, then none is stored again where that is to be expected.
+        let again = bench.decoder.decode(&messages);
+        let ledger = &again.ledger[0].1;
+        assert_eq!(
+            (again.points.len(), ledger.stored),
+            (stored_again, stored_again as u64)
+        );
+        assert_eq!(ledger.duplicate, 300 - stored_again as u64);
+        assert!(ledger.adds_up());
+    }
+}
+
+#[test]
 fn a_reading_that_comes_twice_is_counted_as_a_duplicate() {
     let ts = at(-5).millis();
     let mut bench = Bench::new();
