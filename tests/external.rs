@@ -224,7 +224,11 @@ fn two_workers_share_the_load_and_a_kill_loses_and_doubles_nothing() {
             }
         });
         // What the broker delivers again after the kill is a duplicate, not stored once more.
-        assert_eq!(ledger["stored"].as_u64(), u64::try_from(account.len()).ok(), "{ledger}");
+        assert_eq!(
+            ledger["stored"].as_u64(),
+            u64::try_from(account.len()).ok(),
+            "{ledger}"
+        );
         assert_eq!(ledger["adds_up"], true, "{ledger}");
     }
     println!(

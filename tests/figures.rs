@@ -93,7 +93,11 @@ fn volume_is_the_growth_of_the_totaliser_over_civil_days() {
         if (in_cubic_metres - 20.0).abs() < 1e-6 {
             Ok(())
         } else {
-            Err(figure.to_string())
+            let readings = ask::points(server.web, "station-1", "total", yesterday, today);
+            Err(format!(
+                "{figure} of {readings:?}; {}",
+                ask::ledger(server.web, "station-1")
+            ))
         }
     });
 }

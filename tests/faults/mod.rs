@@ -9,6 +9,7 @@ mod bad_receiver;
 mod disk_full;
 mod half_open;
 mod ledger;
+mod packet_loss;
 mod partition;
 mod pause;
 mod poison;

@@ -64,9 +64,9 @@ fn after_a_pause_of_the_program_no_device_that_speaks_is_called_silent() {
         std::thread::park_timeout(std::time::Duration::from_millis(500));
     }
     assert_eq!(silent(), 0);
-    // when the program stands still for six seconds,
+    // when the program stands still for thirty seconds,
     signal(server.pid(), "-STOP");
-    std::thread::park_timeout(std::time::Duration::from_secs(6));
+    std::thread::park_timeout(std::time::Duration::from_secs(30));
     signal(server.pid(), "-CONT");
     // then none of them is an alarm, neither at once nor when they have spoken again,
     assert_eq!(silent(), 0);

@@ -15,10 +15,12 @@ pub(crate) enum Need {
     NetworkNamespace,
     /// A memory limit may be set for a group of processes (cgroup v1).
     MemoryGroup,
+    /// The kernel may be told to lose packets at random.
+    PacketLoss,
 }
 
 /// Every case of this folder that needs something, with what it needs.
-pub(crate) const CASES: [(&str, Need); 7] = [
+pub(crate) const CASES: [(&str, Need); 8] = [
     ("F03 power cut", Need::LoopMount),
     ("F05 fsync fails once", Need::Strace),
     ("F06 fsync always fails", Need::Strace),
@@ -26,6 +28,7 @@ pub(crate) const CASES: [(&str, Need); 7] = [
     ("F10 and F11 disk full", Need::LoopMount),
     ("F16 out of memory", Need::MemoryGroup),
     ("F19 partition", Need::NetworkNamespace),
+    ("F20 packet loss", Need::PacketLoss),
 ];
 
 /// Whether it is there; says so loudly when a case must be left out.
@@ -73,6 +76,23 @@ pub(crate) fn missing(need: Need) -> Option<String> {
                 ran("ip", &["netns", "del", &name]);
             }
             made
+        }
+        Need::PacketLoss => {
+            if !is_root() {
+                return Some("not root".to_owned());
+            }
+            // A chain that no packet passes.
+            let chain = format!("tw-probe-{}", std::process::id());
+            let words = |text: &str| ran("iptables", &text.split(' ').collect::<Vec<_>>());
+            let made = words(&format!("-w -N {chain}"));
+            if made.is_some() {
+                return made;
+            }
+            let statistic = "-m statistic --mode random --probability 0.2 -j DROP";
+            let lost = words(&format!("-w -A {chain} {statistic}"));
+            words(&format!("-w -F {chain}"));
+            words(&format!("-w -X {chain}"));
+            lost
         }
         Need::MemoryGroup => {
             let file = Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes");
