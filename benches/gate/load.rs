@@ -14,8 +14,8 @@ use crate::process;
 const SECONDS: u64 = 5;
 const CONNECTIONS: [usize; 4] = [1, 100, 1000, 10_000];
 
-/// Prints the table.
-pub(crate) fn table() {
+/// Prints the table; of `kinds`, and of `only` those numbers of connections, when any are named.
+pub(crate) fn table(only: &[usize], kinds: &[Kind]) {
     println!(
         "\n## Publishing, closed loop\n\n6 values a message, MQTT 3.1.1, {SECONDS} s; 10 messages under way a connection, 1 with \
          10,000 connections. Latency: PUBLISH to PUBACK (QoS 1) or PUBCOMP (QoS 2); QoS 0 has none.\n"
@@ -25,11 +25,12 @@ pub(crate) fn table() {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for connections in CONNECTIONS {
+        if !only.is_empty() && !only.contains(&connections) {
+            continue;
+        }
         for qos in 0..=2 {
-            for kind in Kind::ALL {
-                if qos < 2 || kind.has_qos2() {
-                    row(kind, qos, connections);
-                }
+            for &kind in kinds {
+                row(kind, qos, connections);
             }
         }
     }

@@ -2,7 +2,8 @@
 //! of its own, loaded by the same client over loopback sockets.
 //!
 //! `cargo bench --bench gate` prints the tables for `docs/performance.md`; `cargo bench --bench gate -- publish`
-//! (or `rate`, `connect`, `tls`) only some of them. What each peer has done when it acknowledges stands in the tables:
+//! (or `rate`, `connect`, `tls`) only some of them, `publish 10000 townwatch` only the rows with so many connections
+//! and of that peer. What each peer has done when it acknowledges stands in the tables:
 //! only this program has the message on disk.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]
@@ -41,7 +42,10 @@ fn main() {
     }
     let wanted = |table: &str| arguments.is_empty() || arguments.iter().any(|a| a == table);
     if wanted("publish") {
-        load::table();
+        let only: Vec<usize> = arguments.iter().filter_map(|a| a.parse().ok()).collect();
+        let named = |kind: &Kind| arguments.iter().any(|a| a == kind.name());
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(named).collect();
+        load::table(&only, if kinds.is_empty() { &Kind::ALL } else { &kinds });
     }
     if wanted("rate") {
         rate::table();

@@ -43,13 +43,6 @@ impl Kind {
             Self::Rumqttd => "0.20.0, anonymous: acknowledges from memory, no subscriber",
         }
     }
-
-    /// Whether it speaks QoS 2 so that a closed loop can be measured.
-    pub(crate) const fn has_qos2(self) -> bool {
-        match self {
-            Self::Townwatch | Self::Mosquitto | Self::Rumqttd => true,
-        }
-    }
 }
 
 /// A peer that runs.
@@ -115,13 +108,16 @@ fn townwatch(folder: &Path, devices: usize, tls: bool) -> (Process, SocketAddr) 
     }
     std::fs::write(folder.join("county.toml"), registry).expect("the folder is ours");
     let listener = if tls {
-        "[mqtt]\nlisten = \"off\"\n[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\nkind = \"tls\"\n\
+        "listen = \"none\"\n[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\nkind = \"tls\"\n\
          certificate = \"cert.pem\"\nkey = \"key.pem\"\n"
     } else {
-        "[mqtt]\nlisten = \"127.0.0.1:0\"\n"
+        "listen = \"127.0.0.1:0\"\n"
     };
+    // One load client is one address, and few connections carry all of the load: its rates must not be the figure.
     let config = format!(
-        "[data]\nfolder = \"data\"\n[registry]\nfile = \"county.toml\"\n[web]\nlisten = \"127.0.0.1:0\"\n{listener}"
+        "[data]\nfolder = \"data\"\n[registry]\nfile = \"county.toml\"\n[web]\nlisten = \"127.0.0.1:0\"\n\
+         [mqtt.device]\nmessages_per_s = 0\nkib_per_s = 0\n\
+         [mqtt]\naccepts_per_s = 0\nconnects_per_s_per_address = 0\n{listener}"
     );
     let file = folder.join("townwatch.toml");
     std::fs::write(&file, config).expect("the folder is ours");
