@@ -63,7 +63,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut io = Io::new(stream);
-    let Some(admitted) = handshake::admit(&shared, &mut io, &arrival).await else {
+    // Boxed, as all that is not needed while nothing happens: there are many idle clients.
+    let Some(admitted) = Box::pin(handshake::admit(&shared, &mut io, &arrival)).await else {
         drop(arrival);
         return io.farewell().await;
     };
@@ -186,7 +187,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
     }
 
     async fn run(mut self) {
-        self.rejoin_router().await;
+        Box::pin(self.rejoin_router()).await;
         let close = loop {
             if self.close.is_none() && !self.must_wait() {
                 self.decode_all().await;
@@ -206,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Event::Socket(Ok(Turn::Written)) => {}
                 Event::Socket(Ok(Turn::Closed)) => self.close = Some(Close::gone(true)),
                 // What cannot be written to may still hold a DISCONNECT.
-                Event::Socket(Err(_)) => self.hear_out_and(Close::gone(true)).await,
+                Event::Socket(Err(_)) => Box::pin(self.hear_out_and(Close::gone(true))).await,
                 Event::Taken(result, receipt) => self.on_taken(result, receipt),
                 Event::Kept(result, words) => self.on_kept(result, words),
                 // Looked at at the top.
@@ -215,13 +216,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
                 Event::Live(None) => self.end(reason::UNSPECIFIED_ERROR, Cause::FanOut, "fan-out broke"),
                 Event::Timer => self.on_timer().await,
                 Event::RulesChanged => self.review(),
-                Event::TakenOver => self.hear_out_and(TAKEN_OVER).await,
+                Event::TakenOver => Box::pin(self.hear_out_and(TAKEN_OVER)).await,
                 Event::Stopping => {
                     self.end(reason::SERVER_SHUTTING_DOWN, Cause::Stopping, "gate stops");
                 }
             }
         };
-        self.finish(close).await;
+        Box::pin(self.finish(close)).await;
     }
 
     /// Whether the client has to be left unread until something is done.
@@ -277,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             .stalled_since
             .is_some_and(|since| now >= since + WRITE_STALL_TIMEOUT)
         {
-            return self.hear_out_and(STALLED).await;
+            return Box::pin(self.hear_out_and(STALLED)).await;
         }
         if let Some(silence_max) = self.silence_max
             && now >= self.heard + silence_max
@@ -330,5 +331,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
 
     fn end(&mut self, code: u8, cause: Cause, why: &'static str) {
         self.close.get_or_insert(Close::with(code, cause, why));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Stream;
+
+    /// The size of what `_call` gives, without calling it.
+    fn size_of_answer<A, B, C, F>(_call: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_client_is_small() {
+        let bytes = size_of_answer(serve::<Stream>);
+        assert!(
+            bytes <= 3072,
+            "{bytes} bytes, Client {}",
+            size_of::<Client<Stream>>()
+        );
     }
 }

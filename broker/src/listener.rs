@@ -164,7 +164,9 @@ impl Listener {
         };
         let (shared, layers) = (Arc::clone(shared), Arc::clone(&self.layers));
         tasks.spawn(async move {
-            if let Some((stream, arrival)) = shake_hands(&shared, &layers, socket, arrival).await {
+            // Boxed: what a handshake needs is given back when it is over.
+            let open = Box::pin(shake_hands(&shared, &layers, socket, arrival)).await;
+            if let Some((stream, arrival)) = open {
                 connection::serve(shared, stream, arrival).await;
             }
         });

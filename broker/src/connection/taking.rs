@@ -51,8 +51,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Client<S> {
             }
             .and_then(|packet| self.conversation.on_packet(packet));
             match step {
-                Ok(Step::Subscribe { id, grants }) => self.subscribe(id, grants).await,
-                Ok(Step::Unsubscribe { id, filters }) => self.unsubscribe(id, filters).await,
+                Ok(Step::Subscribe { id, grants }) => Box::pin(self.subscribe(id, grants)).await,
+                Ok(Step::Unsubscribe { id, filters }) => Box::pin(self.unsubscribe(id, filters)).await,
                 Ok(step) => self.carry_out(step, &mut harvest),
                 Err(close) => self.close = Some(close),
             }
