@@ -15,7 +15,7 @@ use telemetry::time::Span;
 use toml::Spanned;
 
 pub(crate) use findings::{Checked, read};
-pub(crate) use mqtt::{AnonymousMay, Mqtt};
+pub(crate) use mqtt::Mqtt;
 
 /// The commented template that `townwatch check --print` prints.
 pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");

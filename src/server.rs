@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::guard::Guard;
 use crate::access::office::Office;
 use crate::access::registrar::OfficeDesk;
-use crate::config::{self, AnonymousMay, Config};
+use crate::config::{self, Config};
 use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
 use crate::data_folder::DataFolder;
 use crate::doors::Doors;
@@ -187,10 +187,9 @@ impl Server {
         let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal, platform)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
         let mqtt = sources.gate.as_ref().map(Gate::local_addr);
-        let nameless = match plan.config.mqtt.anonymous.get_ref() {
-            AnonymousMay::Refuse => "",
-            AnonymousMay::Subscribe => ", or no name: may listen",
-            AnonymousMay::Publish => ", or no name: may publish",
+        let nameless = match anonymous(&plan.config) {
+            Anonymous::SubscribeOnly => ", or no name: may listen",
+            Anonymous::Refuse | Anonymous::Publish => "",
         };
         let (pages, data) = start_pages(plan, &sources, poller.access(), cancel.clone())?;
         Ok(Self {
@@ -470,10 +469,10 @@ fn open_alarms(
 
 /// Says who may come in: through the gate, and with pushed readings.
 fn anonymous(config: &Config) -> Anonymous {
-    match config.mqtt.anonymous.get_ref() {
-        AnonymousMay::Refuse => Anonymous::Refuse,
-        AnonymousMay::Subscribe => Anonymous::SubscribeOnly,
-        AnonymousMay::Publish => Anonymous::Publish,
+    if config.mqtt.nameless_listen {
+        Anonymous::SubscribeOnly
+    } else {
+        Anonymous::Refuse
     }
 }
 

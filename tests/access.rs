@@ -2,37 +2,12 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Output, Stdio};
-
-use serde_json::Value;
+use std::process::Output;
 
 use crate::support::mqtt::Client;
-use crate::support::program::{Server, Setup, command};
+use crate::support::program::{Server, Setup, told, townwatch};
 use crate::support::wait;
 use crate::support::{ask, county, http, peers};
-
-/// Runs `townwatch …` with the configuration in `folder`.
-fn townwatch(folder: &Path, arguments: &[&str]) -> Output {
-    command()
-        .args(arguments)
-        .arg("--config")
-        .arg(folder.join("townwatch.toml"))
-        .env("USER", "wang")
-        .env_remove("SUDO_USER")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-/// Runs a command that has to succeed, with `--json`, and reads its answer.
-fn told(folder: &Path, arguments: &[&str]) -> Value {
-    let mut with_json = arguments.to_vec();
-    with_json.push("--json");
-    let output = townwatch(folder, &with_json);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 /// Runs a command that has to fail with `code`, and gives what it says.
 fn refused(folder: &Path, arguments: &[&str], code: i32) -> String {

@@ -3,9 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use crate::support::mqtt::Client;
 use crate::support::peers::{self, Peer};
-use crate::support::program::Setup;
-use crate::support::{ask, county};
+use crate::support::program::{Setup, told};
+use crate::support::{ask, county, wait};
 
 fn publish(port: &str, version: &str, password: &str, topic: &str, message: &str) -> std::process::Output {
     let login = ["-u", "station-1", "-P", password, "-i", "station-1"];
@@ -28,15 +29,27 @@ fn publish(port: &str, version: &str, password: &str, topic: &str, message: &str
 
 #[test]
 fn mosquitto_pub_and_sub_are_served_in_both_versions() {
-    // Given a running server and a mosquitto_sub that listens to everything,
+    // Given a running server and a mosquitto_sub that listens to everything that it may hear,
     let setup = Setup::new(&county::one_station(), "");
     let server = setup.start();
+    let added = told(
+        setup.path(),
+        &["account", "add", "desk", "--subscribe", "tw/v1/#"],
+    );
+    let password = added["password"].as_str().unwrap();
+    wait::until("the account is let in", wait::SOON, || {
+        Client::connect(server.mqtt, "desk", password).map(drop)
+    });
     let port = server.mqtt.port().to_string();
     for (version, level) in [("mqttv311", 1.25), ("mqttv5", 1.5)] {
         let mut listener = Command::new("stdbuf")
             .args([
                 "-oL",
                 "mosquitto_sub",
+                "-u",
+                "desk",
+                "-P",
+                password,
                 "-h",
                 "127.0.0.1",
                 "-p",
@@ -46,7 +59,7 @@ fn mosquitto_pub_and_sub_are_served_in_both_versions() {
                 "-q",
                 "1",
                 "-t",
-                "tw/#",
+                "tw/v1/#",
                 "-v",
                 "-C",
                 "1",
@@ -75,7 +88,7 @@ fn mosquitto_pub_and_sub_are_served_in_both_versions() {
             lines.any(|line| line == wanted),
             "mosquitto_sub {version} did not get {wanted}"
         );
-        crate::support::wait::until("the level is stored", crate::support::wait::SOON, || {
+        wait::until("the level is stored", wait::SOON, || {
             let value = ask::latest_value(server.web, "station-1", "level");
             if (value - level).abs() < 1e-9 {
                 Ok(())
@@ -89,10 +102,7 @@ fn mosquitto_pub_and_sub_are_served_in_both_versions() {
 
 #[test]
 fn a_wrong_password_and_an_unknown_device_are_refused_in_both_versions() {
-    let setup = Setup::new(
-        &county::one_station(),
-        "[mqtt]\nlisten = \"127.0.0.1:0\"\nanonymous = \"refuse\"\n",
-    );
+    let setup = Setup::new(&county::one_station(), "");
     let server = setup.start();
     let port = server.mqtt.port().to_string();
     for version in ["mqttv311", "mqttv5"] {

@@ -23,8 +23,9 @@ pub(crate) struct Mqtt {
     pub listen: Spanned<Listen>,
     /// Whether listeners without encryption may be reached from other machines. Default false.
     pub plaintext_beyond_loopback: bool,
-    /// What a client without user name may do. Default `"refuse"`.
-    pub anonymous: Spanned<AnonymousMay>,
+    /// Whether a client without user name may listen: in a demo only, there is no key for it.
+    #[serde(skip)]
+    pub nameless_listen: bool,
     /// Time from the connection to a whole CONNECT packet, handshakes included. Default `"5s"`, `"100ms"` to `"1min"`.
     pub connect_timeout: Spanned<Span>,
     /// Most clients at a time. Default 50,000, 1 to 1,000,000.
@@ -43,7 +44,7 @@ pub(crate) struct Mqtt {
     pub connects_per_s_per_address: u32,
     /// What one device may send.
     pub device: Device,
-    /// What a gateway, a service account or an anonymous client may send.
+    /// What a gateway or a service account may send.
     pub gateway: Gateway,
     /// Further listeners.
     #[serde(rename = "listener")]
@@ -57,7 +58,7 @@ impl Default for Mqtt {
             enabled: true,
             listen: unspanned(Listen(Some(SocketAddr::from(([127, 0, 0, 1], 1883))))),
             plaintext_beyond_loopback: false,
-            anonymous: unspanned(AnonymousMay::Refuse),
+            nameless_listen: false,
             connect_timeout: unspanned(Span::from_secs(5)),
             connections_max: unspanned(admission.connections_max),
             life_safety_places: None,
@@ -90,18 +91,6 @@ impl TryFrom<String> for Listen {
             .map(|address| Self(Some(address)))
             .map_err(|_| format!("{text:?} is neither an address with a port, like 127.0.0.1:1883, nor none"))
     }
-}
-
-/// What a client without user name may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum AnonymousMay {
-    /// Nothing: it is refused.
-    Refuse,
-    /// Listen to everything, publish nothing.
-    Subscribe,
-    /// Everything: only for a laboratory.
-    Publish,
 }
 
 /// `[mqtt.device]`
@@ -270,16 +259,6 @@ impl Mqtt {
         }
     }
 
-    /// Whether a listener can be reached from other machines.
-    pub(super) fn is_reachable(&self) -> bool {
-        let plain = self.listen.get_ref().0;
-        let further = self.listeners.iter().map(|listener| *listener.address.get_ref());
-        plain
-            .into_iter()
-            .chain(further)
-            .any(|address| !address.ip().is_loopback())
-    }
-
     /// As the gate takes it.
     pub(crate) fn gate(&self) -> GateConfig {
         let plain = self.listen.get_ref().0.map(ListenerConfig::plain);
@@ -315,7 +294,7 @@ impl Mqtt {
     pub(super) fn for_demo(listen: SocketAddr) -> Self {
         Self {
             listen: unspanned(Listen(Some(listen))),
-            anonymous: unspanned(AnonymousMay::Subscribe),
+            nameless_listen: true,
             device: Device {
                 messages_per_s: 0,
                 kib_per_s: 0,

@@ -16,6 +16,29 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Runs `townwatch …` with the configuration in `folder`.
+pub(crate) fn townwatch(folder: &Path, arguments: &[&str]) -> std::process::Output {
+    command()
+        .args(arguments)
+        .arg("--config")
+        .arg(folder.join("townwatch.toml"))
+        .env("USER", "wang")
+        .env_remove("SUDO_USER")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Runs a command that has to succeed, with `--json`, and reads its answer.
+pub(crate) fn told(folder: &Path, arguments: &[&str]) -> serde_json::Value {
+    let mut with_json = arguments.to_vec();
+    with_json.push("--json");
+    let output = townwatch(folder, &with_json);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// A running `townwatch serve` or `townwatch demo`.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -206,7 +229,7 @@ impl Setup {
         let config = if more.contains("[mqtt]") {
             config
         } else {
-            format!("{config}[mqtt]\nlisten = \"127.0.0.1:0\"\nanonymous = \"subscribe\"\n")
+            format!("{config}[mqtt]\nlisten = \"127.0.0.1:0\"\n")
         };
         std::fs::write(self.path().join("townwatch.toml"), config).unwrap();
     }

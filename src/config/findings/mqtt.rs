@@ -6,7 +6,7 @@ use std::ops::Range;
 use telemetry::time::Span;
 
 use super::{Finding, Source};
-use crate::config::mqtt::{AnonymousMay, Listener, Mqtt, Shown};
+use crate::config::mqtt::{Listener, Mqtt, Shown};
 
 /// Source: [`broker::GateConfig`].
 const CONNECT_TIMEOUT: std::ops::RangeInclusive<Span> = Span::from_millis(100)..=Span::from_secs(60);
@@ -19,19 +19,6 @@ pub(super) fn findings(mqtt: &Mqtt, here: &Source<'_>) -> Vec<Finding> {
     let mut find = |at: Range<usize>, what: String, suggestion: &str| {
         findings.push(here.at(at, what, suggestion));
     };
-    let could = match mqtt.anonymous.get_ref() {
-        AnonymousMay::Refuse => None,
-        AnonymousMay::Subscribe => Some("\"subscribe\": anybody in the network could listen to everything"),
-        AnonymousMay::Publish => Some("\"publish\": anybody in the network could report any value"),
-    };
-    if let Some(could) = could.filter(|_| mqtt.is_reachable()) {
-        let instead = "\"refuse\" and a service account (townwatch account add), or listen on 127.0.0.1";
-        find(
-            mqtt.anonymous.span(),
-            format!("mqtt.anonymous = {could}"),
-            instead,
-        );
-    }
     let listen = &mqtt.listen;
     match listen.get_ref().0 {
         Some(address) if !address.ip().is_loopback() && !mqtt.plaintext_beyond_loopback => find(
@@ -205,11 +192,6 @@ mod tests {
             (
                 "[device]\npayload_kib_max = 2048".to_owned(),
                 "mqtt.device.payload_kib_max",
-            ),
-            (
-                "anonymous = \"publish\"\nlisten = \"0.0.0.0:1\"\nplaintext_beyond_loopback = true"
-                    .to_owned(),
-                "anybody",
             ),
         ] {
             let found = found(&table, folder.path());
