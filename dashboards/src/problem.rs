@@ -275,7 +275,15 @@ impl From<SeriesError> for Problem {
                 error.to_string(),
                 "ask for a shorter time, or for windows with `every=` and `agg=`",
             ),
-            SeriesError::Engine { .. } | SeriesError::Damaged(_) => Self::internal("reading series", &error),
+            SeriesError::TooManyWindows { .. } => {
+                Self::too_much(error.to_string(), "ask for a shorter time, or for longer windows")
+            }
+            SeriesError::TooManyStates { .. } => {
+                Self::too_much(error.to_string(), "ask for windows with `every=` and `agg=`")
+            }
+            SeriesError::Engine { .. } | SeriesError::Damaged(_) | SeriesError::Cancelled => {
+                Self::internal("reading series", &error)
+            }
         }
     }
 }

@@ -19,19 +19,26 @@
 //! - Points older than [`SeriesConfig::keep`] are counted as too old and not kept.
 
 mod block;
+mod civil;
 mod column;
+mod compaction;
 mod engine;
 mod flush;
+mod grid;
 mod head;
 mod index;
 mod ints;
 mod merge;
 mod partition;
+pub mod query;
 mod read;
 mod reader;
 mod readers;
+mod rollup;
+mod sink;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -40,8 +47,12 @@ use std::thread::JoinHandle;
 use telemetry::time::Span;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
+pub use civil::{CivilUnit, UnknownZone, Zone};
 use engine::Engine;
-pub use reader::{SeriesError, SeriesReader, Window, gather};
+pub use grid::{Cell, Grid, WINDOWS_MAX};
+pub use reader::{SeriesError, SeriesReader};
+pub use sink::{Cancel, Collect, Gather, Sink, Sinks, gather};
+pub use window::{Held, Window};
 
 /// How the series store works.
 #[derive(Clone, Debug)]
@@ -289,23 +300,25 @@ impl SeriesReader for SeriesStore {
         self.engine.last_before(series, at)
     }
 
-    fn range(
+    fn scan(
         &self,
         series: SeriesId,
         from: Timestamp,
         to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Sample>, SeriesError> {
-        self.engine.range(series, from, to, limit)
+        cancel: &Cancel,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SeriesError> {
+        self.engine.scan(series, from, to, cancel, sink)
     }
 
-    fn windows(
+    fn scan_many(
         &self,
-        series: SeriesId,
+        series: &[SeriesId],
         from: Timestamp,
         to: Timestamp,
-        every: Span,
-    ) -> Result<Vec<Window>, SeriesError> {
-        self.engine.windows(series, from, to, every)
+        cancel: &Cancel,
+        sinks: &mut dyn Sinks,
+    ) -> Result<(), SeriesError> {
+        self.engine.scan_many(series, from, to, cancel, sinks)
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use telemetry::sample::{Sample, SeriesId};
-use telemetry::time::{Span, Timestamp};
+use telemetry::time::Timestamp;
 
-use crate::series::{SeriesError, SeriesReader, Window, gather};
+use crate::series::{Cancel, SeriesError, SeriesReader, Sink};
 
 /// A series store in memory: a map by series and time, nothing else, so that it is plainly right.
 #[derive(Debug, Default)]
@@ -39,28 +39,22 @@ impl SeriesReader for MemorySeries {
         Ok(self.between(series, Timestamp::MIN, at).last().copied())
     }
 
-    fn range(
+    fn scan(
         &self,
         series: SeriesId,
         from: Timestamp,
         to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Sample>, SeriesError> {
-        let samples = self.between(series, from, to);
-        if samples.len() > limit {
-            Err(SeriesError::TooMany { limit, from, to })
-        } else {
-            Ok(samples)
+        cancel: &Cancel,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SeriesError> {
+        for piece in self.between(series, from, to).chunks(100) {
+            if cancel.is_cancelled() {
+                return Err(SeriesError::Cancelled);
+            }
+            if sink.samples(piece).is_break() {
+                break;
+            }
         }
-    }
-
-    fn windows(
-        &self,
-        series: SeriesId,
-        from: Timestamp,
-        to: Timestamp,
-        every: Span,
-    ) -> Result<Vec<Window>, SeriesError> {
-        Ok(gather(self.between(series, from, to), from, every))
+        Ok(())
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
     writer: Mutex<Writer>,
+    /// Held by the one who compacts a day, for all of its turns; taken before `writer`.
+    pub(super) compacting: Mutex<()>,
     pub(super) readers: Readers,
 }
 
@@ -72,6 +74,7 @@ impl Engine {
             clock,
             memory: Mutex::new(memory),
             writer: Mutex::new(Writer { index }),
+            compacting: Mutex::default(),
         })
     }
 
@@ -239,7 +242,7 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
         if day < loaded.expired_day {
             delete_partition(dir, day)?;
         } else {
-            partitions.insert(day, Partition::open(dir, day)?.facts()?);
+            partitions.insert(day, Partition::upgraded(dir, day)?.facts()?);
         }
     }
     match loaded.days.iter().find(|day| !partitions.contains_key(day)) {

@@ -1,7 +1,7 @@
 //! From the head to the disk, and tidying up there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use telemetry::{Lsn, SeriesId, Timestamp};
 
@@ -14,10 +14,10 @@ use super::reader::SeriesError;
 
 /// pco's level for a flush: the blocks are small and are compacted later anyway.
 const FLUSH_LEVEL: usize = 4;
-/// pco's level for a compaction.
-const COMPACT_LEVEL: usize = 8;
-/// Points that one transaction of a compaction rewrites; between two of them a flush may come.
-const COMPACT_POINTS: usize = 1_000_000;
+/// Points that one turn of a compaction rewrites; between two of them a flush may come.
+const COMPACT_POINTS: usize = 250_000;
+/// Pages that are given back in one turn: 8 MiB.
+const FREE_PAGES: u32 = 1024;
 
 impl Engine {
     /// Writes everything that was appended before the call to disk and moves the cursor.
@@ -113,32 +113,58 @@ impl Engine {
     }
 
     fn compact_partition(&self, day: i64, before: Facts) -> Result<(), SeriesError> {
+        // One at a time: two would prepare the same blocks.
+        let _turns = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(generation) = self.change(day, Partition::reserve)? else {
+            return Ok(());
+        };
         let mut next = Some(SeriesId(0));
         while let Some(from) = next {
-            let _turn = self.writer();
-            if !self.memory().partitions.contains_key(&day) {
+            // What was prepared is written in a turn of its own; flushes and readers go on meanwhile.
+            let turn = Partition::open(&self.dir, day)?.prepare(from, generation, COMPACT_POINTS)?;
+            next = turn.next;
+            if turn.is_empty() {
+                continue;
+            }
+            if self.change(day, |partition| partition.apply(&turn))?.is_none() {
                 return Ok(());
             }
-            let mut partition = Partition::create(&self.dir, day)?;
-            next = partition.compact(from, COMPACT_POINTS, COMPACT_LEVEL)?;
-            if next.is_none() {
-                partition.settle(before.loose)?;
-            } else {
-                partition.checkpoint()?;
-            }
-            let facts = partition.facts()?;
-            self.memory().partitions.insert(day, facts);
         }
+        if self
+            .change(day, |partition| partition.settle(before.loose))?
+            .is_none()
+        {
+            return Ok(());
+        }
+        while self.change(day, |partition| partition.give_back(FREE_PAGES))? == Some(true) {}
         Ok(())
     }
 
-    /// Compacts the days before today that were flushed more than once since.
+    /// Runs one change of a day's file while no flush runs; none when the day has expired.
+    fn change<T>(
+        &self,
+        day: i64,
+        change: impl FnOnce(&mut Partition) -> Result<T, SeriesError>,
+    ) -> Result<Option<T>, SeriesError> {
+        let _turn = self.writer();
+        if !self.memory().partitions.contains_key(&day) {
+            return Ok(None);
+        }
+        let mut partition = Partition::create(&self.dir, day)?;
+        let answer = change(&mut partition)?;
+        partition.checkpoint()?;
+        let facts = partition.facts()?;
+        self.memory().partitions.insert(day, facts);
+        Ok(Some(answer))
+    }
+
+    /// Compacts the days before today that were flushed since.
     pub(super) fn compact_past(&self) -> Result<(), SeriesError> {
         let today = self.clock.now().utc_day();
         let due: Vec<i64> = {
             let memory = self.memory();
             let past = memory.partitions.range(..today);
-            past.filter(|(_, facts)| facts.loose > 1)
+            past.filter(|(_, facts)| facts.loose > 0)
                 .map(|(day, _)| *day)
                 .collect()
         };

@@ -1,11 +1,8 @@
 //! How what lies in several places becomes one answer: decided here, fetched elsewhere.
 
-use telemetry::time::Span;
 use telemetry::{Sample, Timestamp};
 
-use super::block::{Summary, absorb};
 use super::column::Column;
-use super::reader::Window;
 
 /// A stretch of one series in one place. Of two that hold the same time, the one of higher rank is
 /// the newer arrival.
@@ -64,90 +61,6 @@ pub(super) fn merge(columns: Vec<Column>) -> Column {
         .chunk_by(|a, b| a.time == b.time)
         .filter_map(|equal| equal.last().copied());
     newest.collect()
-}
-
-/// Takes what a series holds, piece by piece, in order of time.
-pub(super) trait Sink {
-    /// Whether the summary of a block that lies between `first` and `last` is enough.
-    fn wants_summary(&self, first: Timestamp, last: Timestamp) -> bool;
-    fn summary(&mut self, summary: &Summary);
-    /// Takes one more sample; false when there are too many now.
-    fn sample(&mut self, sample: Sample) -> bool;
-}
-
-/// Collects the samples themselves, up to a bound.
-#[derive(Debug)]
-pub(super) struct Samples {
-    pub(super) found: Vec<Sample>,
-    pub(super) limit: usize,
-}
-
-impl Sink for Samples {
-    fn wants_summary(&self, _: Timestamp, _: Timestamp) -> bool {
-        false
-    }
-
-    fn summary(&mut self, _: &Summary) {}
-
-    fn sample(&mut self, sample: Sample) -> bool {
-        self.found.push(sample);
-        self.found.len() <= self.limit
-    }
-}
-
-/// Collects windows of equal length.
-#[derive(Debug)]
-pub(super) struct Windows {
-    from: Timestamp,
-    width: i64,
-    pub(super) found: Vec<Window>,
-}
-
-impl Windows {
-    pub(super) fn new(from: Timestamp, every: Span) -> Self {
-        Self {
-            from,
-            width: every.millis_i64().max(1),
-            found: Vec::new(),
-        }
-    }
-
-    /// The beginning of the window that holds `time`.
-    fn start(&self, time: Timestamp) -> Timestamp {
-        let steps = time.millis_since(self.from).div_euclid(self.width);
-        Timestamp::from_millis(
-            self.from
-                .millis()
-                .saturating_add(steps.saturating_mul(self.width)),
-        )
-    }
-
-    fn take(&mut self, time: Timestamp, into: impl FnOnce(&mut Window)) {
-        let start = self.start(time);
-        match self.found.last_mut() {
-            Some(window) if window.start == start => into(window),
-            _ => {
-                let mut window = Window::empty(start);
-                into(&mut window);
-                self.found.push(window);
-            }
-        }
-    }
-}
-
-impl Sink for Windows {
-    fn wants_summary(&self, first: Timestamp, last: Timestamp) -> bool {
-        self.start(first) == self.start(last)
-    }
-
-    fn summary(&mut self, summary: &Summary) {
-        self.take(summary.first, |window| absorb(window, &summary.window));
-    }
-
-    fn sample(&mut self, sample: Sample) -> bool {
-        self.take(sample.time, |window| window.push(sample));
-        true
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The SQLite file of one UTC day: `series-2026-11-23.db`.
 //!
 //! A row is a block ([`super::block`]). Its key is series × 2^31 + number, so the blocks of a series lie
-//! together, in the order in which they were written: of two, the later is the newer arrival.
+//! together, in the order in which they were written: of two, the later is the newer arrival. Flushes write into
+//! the table `block`, from which a compaction moves everything into `packed` ([`super::compaction`]): its rows are
+//! written in order of their keys, so its pages are full, and no rewriting of the whole file is needed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,13 +11,17 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use telemetry::{Lsn, SeriesId, Timestamp};
 
-use super::block::{self, COUNT_MAX, Encoded, Place, Summary};
+use super::block::{self, Encoded, Place, Summary};
 use super::column::{Column, Slice};
-use super::merge::merge;
 use super::reader::SeriesError;
 
 /// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// Bytes of a page of a new file: several compacted blocks go on one.
+const PAGE_BYTES: i64 = 8192;
+/// KiB of pages that a reading connection keeps: hundreds of them may be open.
+const READ_CACHE_KIB: i64 = 128;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS block (
@@ -23,12 +29,18 @@ CREATE TABLE IF NOT EXISTS block (
     summary BLOB NOT NULL,          -- series/block.rs
     body    BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS packed (
+    key     INTEGER PRIMARY KEY,    -- as in block; a key is in one of the two
+    summary BLOB NOT NULL,
+    rollup  BLOB,                   -- series/rollup.rs; none where it is not worth it
+    body    BLOB                    -- none once the samples were let go
+);
 CREATE TABLE IF NOT EXISTS position (
     only        INTEGER PRIMARY KEY CHECK (only = 0),
     day         INTEGER NOT NULL,   -- days since 1970
     flushed_lsn INTEGER NOT NULL,   -- what the journal held up to here is in this file
     generation  INTEGER NOT NULL,   -- of the last flush or compaction
-    loose       INTEGER NOT NULL,   -- flushes since the last compaction
+    loose       INTEGER NOT NULL,   -- flushes since the last compaction; 0: the table block is empty
     points      INTEGER NOT NULL,   -- in all blocks
     blocks      INTEGER NOT NULL
 );
@@ -66,14 +78,23 @@ pub(super) struct Facts {
 pub(super) struct Row {
     pub(super) key: i64,
     pub(super) summary: Summary,
+    /// Whether it is in the table `packed`.
+    pub(super) is_packed: bool,
+}
+
+impl Row {
+    /// The flush or compaction that wrote it.
+    pub(super) const fn generation(&self) -> i64 {
+        (self.key & ((1 << SERIES_SHIFT) - 1)) >> GENERATION_SHIFT
+    }
 }
 
 /// The file of one day, on one connection.
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) path: PathBuf,
-    day: i64,
-    connection: Connection,
+    pub(super) day: i64,
+    pub(super) connection: Connection,
 }
 
 /// The name of the file of `day`.
@@ -91,7 +112,7 @@ pub(super) fn day_of(name: &str) -> Option<i64> {
 }
 
 impl Partition {
-    /// Opens the file of `day` for writing, making it when it is missing.
+    /// Opens the file of `day` for writing, making it when it is missing and upgrading it when it is older.
     pub(super) fn create(dir: &Path, day: i64) -> Result<Self, SeriesError> {
         let path = dir.join(file_name(day));
         let wal = path.with_extension("db-wal");
@@ -104,11 +125,17 @@ impl Partition {
         }
         let make = || {
             let mut connection = Connection::open(&path)?;
-            configure(&connection)?;
             let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            if found == 0 {
+                connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
+            configure(&connection)?;
             if found < VERSION {
                 let tx = connection.transaction()?;
                 tx.execute_batch(SCHEMA)?;
+                // Version 1 had one table for all; the next compaction moves everything into the other.
+                tx.execute("UPDATE position SET loose = max(loose, 1)", [])?;
                 tx.execute(
                     "INSERT OR IGNORE INTO position VALUES (0, ?1, 0, 0, 0, 0, 0)",
                     [day],
@@ -127,30 +154,47 @@ impl Partition {
         .checked()
     }
 
+    /// Opens the file of `day`, which is there, and upgrades it when it is of an earlier version.
+    pub(super) fn upgraded(dir: &Path, day: i64) -> Result<Self, SeriesError> {
+        let partition = Self::connect(dir, day)?;
+        if partition.version()? >= VERSION {
+            return partition.checked();
+        }
+        drop(partition);
+        Self::create(dir, day)
+    }
+
     /// Opens the file of `day`, which is there, for reading.
     pub(super) fn open(dir: &Path, day: i64) -> Result<Self, SeriesError> {
+        Self::connect(dir, day)?.checked()
+    }
+
+    fn connect(dir: &Path, day: i64) -> Result<Self, SeriesError> {
         let path = dir.join(file_name(day));
         let make = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&path, flags)?;
-            connection.busy_timeout(Duration::from_secs(10))?;
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "cache_size", -READ_CACHE_KIB)?;
             Ok(connection)
         };
         let connection =
             make().map_err(|source: rusqlite::Error| failed(&path, "opening it for reading", source))?;
-        Self {
+        Ok(Self {
             path,
             day,
             connection,
-        }
-        .checked()
+        })
+    }
+
+    fn version(&self) -> Result<i64, SeriesError> {
+        self.connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|source| failed(&self.path, "reading its version", source))
     }
 
     fn checked(self) -> Result<Self, SeriesError> {
-        let version: i64 = self
-            .connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|source| failed(&self.path, "reading its version", source))?;
+        let version = self.version()?;
         if version != VERSION {
             let why = format!("it has version {version}; this program knows {VERSION}");
             return Err(failed(&self.path, "opening it", why));
@@ -190,59 +234,91 @@ impl Partition {
 
     /// The blocks of `series`, in the order in which they were written.
     pub(super) fn rows(&self, series: SeriesId) -> Result<Vec<Row>, SeriesError> {
-        let read = || {
-            let mut select = self
-                .connection
-                .prepare_cached("SELECT key, summary FROM block WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
-            let first = first_key(series);
-            select
-                .query_map([first, first + (1 << SERIES_SHIFT) - 1], |row| {
-                    Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+        let first = first_key(series);
+        let mut rows = Vec::new();
+        let mut damage = None;
+        let mut read = || {
+            let mut select = self.connection.prepare_cached(
+                "SELECT key, summary, 1 FROM packed WHERE key BETWEEN ?1 AND ?2
+                 UNION ALL SELECT key, summary, 0 FROM block WHERE key BETWEEN ?1 AND ?2",
+            )?;
+            let mut found = select.query([first, first + (1 << SERIES_SHIFT) - 1])?;
+            while let Some(row) = found.next()? {
+                let key = row.get(0)?;
+                let bytes = row.get_ref(1)?.as_blob()?;
+                match block::decode_summary(self.place(key), bytes) {
+                    Ok(summary) => rows.push(Row {
+                        key,
+                        summary,
+                        is_packed: row.get(2)?,
+                    }),
+                    Err(what) => damage = Some((key, what)),
+                }
+            }
+            Ok(())
         };
-        let rows = read().map_err(|source| failed(&self.path, "reading the blocks of a series", source))?;
-        rows.into_iter()
-            .map(|(key, bytes)| {
-                let place = Place { key, day: self.day };
-                let summary = block::decode_summary(place, &bytes).map_err(|what| {
-                    SeriesError::Damaged(format!(
-                        "{}, a block of series {} (row {key}): {what}",
-                        self.path.display(),
-                        series.0
-                    ))
-                })?;
-                Ok(Row { key, summary })
-            })
-            .collect()
+        read().map_err(|source: rusqlite::Error| {
+            failed(&self.path, "reading the blocks of a series", source)
+        })?;
+        if let Some((key, what)) = damage {
+            let file = self.path.display();
+            return Err(SeriesError::Damaged(format!(
+                "{file}, a block of series {} (row {key}): {what}",
+                series.0
+            )));
+        }
+        rows.sort_unstable_by_key(|row| row.key);
+        Ok(rows)
     }
 
-    /// The samples of a block; none when a compaction has replaced it meanwhile.
-    pub(super) fn body(&self, row: &Row) -> Result<Option<Column>, SeriesError> {
-        let read = || {
-            self.connection
-                .prepare_cached("SELECT body FROM block WHERE key = ?1")?
-                .query_row([row.key], |found| found.get::<_, Vec<u8>>(0))
-                .optional()
+    const fn place(&self, key: i64) -> Place {
+        Place { key, day: self.day }
+    }
+
+    /// The bytes of the body of a block; none when its samples were let go, or a compaction has replaced it
+    /// meanwhile.
+    pub(super) fn raw(&self, row: &Row) -> Result<Option<Vec<u8>>, SeriesError> {
+        let select = if row.is_packed {
+            "SELECT body FROM packed WHERE key = ?1"
+        } else {
+            "SELECT body FROM block WHERE key = ?1"
         };
-        let Some(bytes) = read().map_err(|source| failed(&self.path, "reading a block", source))? else {
+        self.blob(select, row, "reading a block")
+    }
+
+    /// The bytes of the roll-up of a block; none when it has none.
+    pub(super) fn rollup(&self, row: &Row) -> Result<Option<Vec<u8>>, SeriesError> {
+        if !row.is_packed {
             return Ok(None);
-        };
-        let place = Place {
-            key: row.key,
-            day: self.day,
-        };
-        let column = block::decode(place, &row.summary, &bytes).map_err(|what| {
-            SeriesError::Damaged(format!(
-                "{}, series {}, {} to {} (row {}): {what}",
-                self.path.display(),
-                series_of(row.key).0,
-                row.summary.first,
-                row.summary.last,
-                row.key
-            ))
-        })?;
-        Ok(Some(column))
+        }
+        self.blob(
+            "SELECT rollup FROM packed WHERE key = ?1",
+            row,
+            "reading a roll-up",
+        )
+    }
+
+    fn blob(&self, select: &str, row: &Row, doing: &str) -> Result<Option<Vec<u8>>, SeriesError> {
+        self.connection
+            .prepare_cached(select)
+            .and_then(|mut select| {
+                select
+                    .query_row([row.key], |found| found.get::<_, Option<Vec<u8>>>(0))
+                    .optional()
+            })
+            .map(Option::flatten)
+            .map_err(|source| failed(&self.path, doing, source))
+    }
+
+    /// The samples of a block whose body was read.
+    pub(super) fn decode(&self, row: &Row, bytes: &[u8]) -> Result<Column, SeriesError> {
+        Origin::of(self).decode(row, bytes)
+    }
+
+    /// The samples of a block; none when they were let go, or a compaction has replaced it meanwhile.
+    pub(super) fn body(&self, row: &Row) -> Result<Option<Column>, SeriesError> {
+        let bytes = self.raw(row)?;
+        bytes.map(|bytes| self.decode(row, &bytes)).transpose()
     }
 
     /// Runs `read` so that everything it reads is of one moment.
@@ -277,7 +353,7 @@ impl Partition {
                 for of_series in slices.chunk_by(|a, b| a.0 == b.0) {
                     for ((series, slice), number) in of_series.iter().zip(0i64..) {
                         let key = key(*series, generation, number)?;
-                        let Encoded { summary, body } = block::encode(Place { key, day }, *slice, level);
+                        let Encoded { summary, body, .. } = block::encode(Place { key, day }, *slice, level);
                         insert.execute(params![key, summary, body])?;
                         points += slice.times.len() as u64;
                     }
@@ -299,70 +375,19 @@ impl Partition {
         outcome.map_err(|source| failed(&self.path, "writing blocks", source))
     }
 
-    /// Merges the blocks of every series from `from` on, as many series as hold about `points_max`
-    /// points, in one transaction; the series to go on with, or none at the end.
-    pub(super) fn compact(
-        &mut self,
-        from: SeriesId,
-        points_max: usize,
-        level: usize,
-    ) -> Result<Option<SeriesId>, SeriesError> {
-        let mut at = from;
-        let mut points = 0;
-        let mut merged: Vec<(SeriesId, Vec<Row>, Column)> = Vec::new();
-        let next = loop {
-            let Some(series) = self.series_from(at)? else {
-                break None;
-            };
-            if points >= points_max {
-                break Some(series);
-            }
-            let rows = self.rows(series)?;
-            points += rows.iter().map(|row| row.summary.samples).sum::<usize>();
-            if needs_merging(&rows) {
-                let columns: Vec<Column> = rows
-                    .iter()
-                    .filter_map(|row| self.body(row).transpose())
-                    .collect::<Result<_, _>>()?;
-                merged.push((series, rows, merge(columns)));
-            }
-            match series.0.checked_add(1) {
-                Some(after) => at = SeriesId(after),
-                None => break None,
-            }
-        };
-        if !merged.is_empty() {
-            let day = self.day;
-            let outcome = self.write(|tx| replace(tx, day, &merged, level));
-            outcome.map_err(|source| failed(&self.path, "compacting it", source))?;
-        }
-        Ok(next)
-    }
-
-    /// Notes that `flushes` of the loose flushes are compacted, and gives free pages back.
-    pub(super) fn settle(&mut self, flushes: u64) -> Result<(), SeriesError> {
-        let outcome = self.write(|tx| {
-            tx.execute(
-                "UPDATE position SET loose = max(loose - ?1, 0)",
-                [signed(flushes)],
-            )?;
-            Ok(())
-        });
-        outcome
-            .and_then(|()| self.connection.execute_batch("VACUUM"))
-            .map_err(|source| failed(&self.path, "compacting it", source))?;
-        self.checkpoint()
-    }
-
-    /// Copies the log into the file and empties it, as far as no reader holds it.
+    /// Copies the log into the file and empties it, as far as no reader holds it; nobody is waited for.
     pub(super) fn checkpoint(&self) -> Result<(), SeriesError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|source| failed(&self.path, "copying its log into it", source))
+        let copy = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            self.connection.busy_timeout(BUSY)
+        };
+        copy().map_err(|source| failed(&self.path, "copying its log into it", source))
     }
 
-    /// The first series from `from` on that has a block.
-    fn series_from(&self, from: SeriesId) -> Result<Option<SeriesId>, SeriesError> {
+    /// The first series from `from` on of which a block is in the table `block`.
+    pub(super) fn loose_from(&self, from: SeriesId) -> Result<Option<SeriesId>, SeriesError> {
         let key: Option<i64> = self
             .connection
             .prepare_cached("SELECT key FROM block WHERE key >= ?1 ORDER BY key LIMIT 1")
@@ -371,7 +396,7 @@ impl Partition {
         Ok(key.map(series_of))
     }
 
-    fn write<T>(
+    pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
@@ -382,63 +407,63 @@ impl Partition {
     }
 }
 
-/// Several blocks of a series are worth merging when they overlap or are not full.
-fn needs_merging(rows: &[Row]) -> bool {
-    let samples: usize = rows.iter().map(|row| row.summary.samples).sum();
-    let in_order = rows
-        .iter()
-        .zip(rows.iter().skip(1))
-        .all(|(a, b)| a.summary.last < b.summary.first);
-    rows.len() > samples.div_ceil(COUNT_MAX) || !in_order
+/// Where a block came from, for the words about its damage.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    path: PathBuf,
+    day: i64,
 }
 
-/// Puts merged columns in the place of their rows.
-fn replace(
-    tx: &Transaction<'_>,
-    day: i64,
-    merged: &[(SeriesId, Vec<Row>, Column)],
-    level: usize,
-) -> rusqlite::Result<()> {
-    let generation = next_generation(tx)?;
-    let mut delete = tx.prepare_cached("DELETE FROM block WHERE key = ?1")?;
-    let mut insert = tx.prepare_cached("INSERT INTO block VALUES (?1, ?2, ?3)")?;
-    let (mut points, mut blocks) = (0i64, 0i64);
-    for (series, rows, column) in merged {
-        for row in rows {
-            delete.execute([row.key])?;
-            blocks -= 1;
-            points -= signed(row.summary.samples as u64);
-        }
-        for ((_, slice), number) in column.pieces(COUNT_MAX).zip(0i64..) {
-            let key = key(*series, generation, number)?;
-            let Encoded { summary, body } = block::encode(Place { key, day }, slice, level);
-            insert.execute(params![key, summary, body])?;
-            blocks += 1;
-            points += signed(slice.times.len() as u64);
+impl Origin {
+    pub(super) fn of(partition: &Partition) -> Self {
+        Self {
+            path: partition.path.clone(),
+            day: partition.day,
         }
     }
-    tx.execute(
-        "UPDATE position SET generation = ?1, points = points + ?2, blocks = blocks + ?3",
-        [generation, points, blocks],
-    )?;
-    Ok(())
+
+    pub(super) const fn place(&self, row: &Row) -> Place {
+        Place {
+            key: row.key,
+            day: self.day,
+        }
+    }
+
+    /// The samples of a block.
+    pub(super) fn decode(&self, row: &Row, bytes: &[u8]) -> Result<Column, SeriesError> {
+        block::decode(self.place(row), &row.summary, bytes).map_err(|what| self.damaged(row, what))
+    }
+
+    pub(super) fn damaged(&self, row: &Row, what: &str) -> SeriesError {
+        SeriesError::Damaged(format!(
+            "{}, series {}, {} to {} (row {}): {what}",
+            self.path.display(),
+            series_of(row.key).0,
+            row.summary.first,
+            row.summary.last,
+            row.key
+        ))
+    }
 }
 
-fn next_generation(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
+pub(super) fn next_generation(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     tx.query_row("SELECT generation + 1 FROM position", [], |row| row.get(0))
 }
 
 /// The key of a block. There are no more than a million generations of a day, and 2048 blocks of a
 /// series in one: more is refused rather than mixed up.
-fn key(series: SeriesId, generation: i64, number: i64) -> rusqlite::Result<i64> {
+pub(super) fn key(series: SeriesId, generation: i64, number: i64) -> rusqlite::Result<i64> {
     if generation >= GENERATION_MAX || number >= 1 << GENERATION_SHIFT {
         return Err(rusqlite::Error::IntegralValueOutOfRange(0, generation));
     }
     Ok(first_key(series) + (generation << GENERATION_SHIFT) + number)
 }
 
+/// How long a connection waits for another one's write.
+const BUSY: Duration = Duration::from_secs(10);
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)

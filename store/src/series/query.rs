@@ -1,0 +1,1 @@
+//! What is computed from points, for every engine.
