@@ -1,6 +1,7 @@
 //! The arguments of the program.
 
 mod access;
+mod care;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use access::{
     AccountCommand, AddAccount, AddDevice, DeviceCommand, ExportDevices, ImportDevices, Named, Place, Rotate,
     TokenCommand,
 };
+pub(crate) use care::{Backup, Restore, Verify};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped in order
@@ -62,6 +64,15 @@ pub(crate) enum Command {
     /// Say which other programs may listen over MQTT: service accounts; a running server sees it at once.
     #[command(subcommand, after_help = EXIT_CODES)]
     Account(AccountCommand),
+    /// Copy the data folder of a running server to an empty folder.
+    #[command(after_help = care::BACKUP_HELP)]
+    Backup(Backup),
+    /// Make a data folder from a backup.
+    #[command(after_help = care::RESTORE_HELP)]
+    Restore(Restore),
+    /// Say what is damaged in a data folder that no server uses, or in a backup.
+    #[command(after_help = care::VERIFY_HELP)]
+    Verify(Verify),
 }
 
 /// `townwatch modbus …`.

@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use store::care::folder::{LOCK_FILE, RESTORING_FILE};
+
 use crate::exit::Failure;
 
 /// A data folder that this process holds. The lock ends with the process, however it ends.
@@ -19,7 +21,7 @@ impl DataFolder {
         let shown = path.display();
         std::fs::create_dir_all(path)
             .map_err(|error| Failure::data(&format!("cannot make the data folder {shown}"), &error))?;
-        let lock_file = path.join("townwatch.lock");
+        let lock_file = path.join(LOCK_FILE);
         let mut lock = File::options()
             .create(true)
             .truncate(false)
@@ -39,6 +41,11 @@ impl DataFolder {
                     &error,
                 ));
             }
+        }
+        if path.join(RESTORING_FILE).exists() {
+            return Err(Failure::Data(format!(
+                "the data folder {shown} holds a restore that was not finished; empty it and restore again"
+            )));
         }
         let noted = lock
             .set_len(0)
@@ -61,6 +68,25 @@ impl DataFolder {
             path: path.to_owned(),
             _lock: lock,
         })
+    }
+
+    /// Takes the lock of a folder that a server has used before, without writing to it; none for a folder without a
+    /// lock, a backup for example.
+    pub(crate) fn hold_if_used(path: &Path) -> Result<Option<File>, Failure> {
+        let Ok(lock) = File::open(path.join(LOCK_FILE)) else {
+            return Ok(None);
+        };
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Err(Failure::Data(format!(
+                "the data folder {} is in use by a townwatch: stop it, or make a backup and look at that",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(Failure::data(
+                &format!("cannot lock the data folder {}", path.display()),
+                &error,
+            )),
+        }
     }
 
     /// Where it is.

@@ -5,6 +5,7 @@
 mod access;
 mod account;
 mod arguments;
+mod care;
 mod check;
 mod config;
 mod consumers;
@@ -58,6 +59,9 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
         Command::Device(command) => device::run(&command),
         Command::Account(command) => account::run(&command),
+        Command::Backup(options) => care::back_up(&options),
+        Command::Restore(options) => care::put_back(&options),
+        Command::Verify(options) => care::look(&options),
     }
 }
 

@@ -16,6 +16,7 @@
 //!   append gets [`JournalError::Stopped`]. Messages of the refused commit may turn up after a restart; their
 //!   senders, who got no acknowledgement, send them again, and equal points are stored once.
 
+pub(crate) mod check;
 mod committer;
 mod file;
 mod record;
@@ -43,6 +44,9 @@ use usage::Usage;
 
 use crate::durable::file::OpenError;
 use crate::durable::line::Line;
+
+/// The version of its tables.
+pub(crate) const VERSION: i64 = file::VERSION;
 
 /// The name of the journal's file in the data directory.
 pub const JOURNAL_FILE: &str = "journal.db";

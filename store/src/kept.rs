@@ -17,7 +17,7 @@
 //!   call gets [`KeptError::Stopped`].
 
 mod committer;
-mod file;
+pub(crate) mod file;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +36,8 @@ use tokio::sync::oneshot;
 use crate::durable::file::OpenError;
 use committer::{Committer, Request, Shared};
 use file::KeptFile;
+
+pub(crate) const VERSION: i64 = file::VERSION;
 
 /// What a row costs beside its key and its value, in bytes, as the bounds count it.
 pub const ROW_BYTES: u64 = 32;

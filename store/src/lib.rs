@@ -8,6 +8,7 @@
 //! Start with [`journal`], the only thing between a device and its acknowledgement; then [`series`],
 //! where the points go; then [`kept`] and [`state`].
 
+pub mod care;
 mod durable;
 mod form;
 pub mod journal;

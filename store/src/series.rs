@@ -19,6 +19,7 @@
 //! - Points older than [`SeriesConfig::keep`] are counted as too old and not kept.
 
 mod block;
+pub(crate) mod check;
 mod civil;
 mod column;
 mod compaction;
@@ -47,6 +48,7 @@ use std::thread::JoinHandle;
 use telemetry::time::Span;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
+pub(crate) use check::{DAY_VERSION, INDEX_FILE, INDEX_VERSION, day_of, file_name};
 pub use civil::{CivilUnit, UnknownZone, Zone};
 use engine::Engine;
 pub use grid::{Cell, Grid, WINDOWS_MAX};

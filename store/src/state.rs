@@ -20,7 +20,7 @@ use crate::reserve::Reserve;
 
 /// The version of the tables. A file of a later version is refused, never touched: version 1 knew no revocation, and
 /// would let in who was sent away.
-const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 2;
 
 /// The tables of every module.
 const SCHEMAS: [&str; 5] = [

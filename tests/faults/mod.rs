@@ -4,6 +4,7 @@
 //! Some need root or a feature of the kernel. [`probe`] asks for it; a case that cannot run says `SKIPPED` with its
 //! number and the reason, and the last test of this folder lists them all.
 
+mod backup;
 mod bad_line;
 mod bad_receiver;
 mod disk_full;

@@ -10,7 +10,7 @@ use super::record::Encoder;
 use crate::durable::file::DurableFile;
 
 /// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS batch (

@@ -10,7 +10,7 @@ use crate::durable::file::DurableFile;
 use crate::form::checksum;
 
 /// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS kept (
@@ -216,4 +216,23 @@ fn sum(room: u8, key: &[u8], value: &[u8]) -> u32 {
 
 fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
+}
+
+/// A row that is not what was written: its room and its key, and how many rows there are in all.
+pub(crate) fn damaged(reader: &Connection) -> rusqlite::Result<(u64, Vec<(i64, Vec<u8>)>)> {
+    let mut all = 0;
+    let mut bad = Vec::new();
+    let mut select = reader.prepare("SELECT room, key, value, sum FROM kept")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        all += 1;
+        let (room, key) = (row.get_ref(0)?, row.get_ref(1)?);
+        if sound(room, key, row.get_ref(2)?, row.get_ref(3)?).is_none() {
+            bad.push((
+                row.get(0).unwrap_or(-1),
+                key.as_bytes().unwrap_or_default().to_vec(),
+            ));
+        }
+    }
+    Ok((all, bad))
 }

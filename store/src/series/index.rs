@@ -15,7 +15,7 @@ use crate::form::checksum;
 pub(super) const INDEX_FILE: &str = "series.db";
 
 /// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS position (
@@ -178,7 +178,7 @@ impl Index {
     }
 }
 
-fn latest_sum(series: SeriesId, sample: Sample) -> u32 {
+pub(super) fn latest_sum(series: SeriesId, sample: Sample) -> u32 {
     checksum(&[
         &series.0.to_le_bytes(),
         &sample.time.millis().to_le_bytes(),

@@ -16,7 +16,7 @@ use super::column::{Column, Slice};
 use super::reader::SeriesError;
 
 /// The version of the tables. A file of a later version is refused, never touched.
-const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 2;
 
 /// Bytes of a page of a new file: several compacted blocks go on one.
 const PAGE_BYTES: i64 = 8192;
