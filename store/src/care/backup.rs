@@ -215,8 +215,16 @@ impl Job<'_> {
     fn copy_changed_days(&mut self, watch: &mut Watcher<'_>) -> Result<(), CareError> {
         for name in self.day_names()? {
             let path = self.data(&name);
-            let now = match open_live(&path).and_then(|connection| day::facts(&connection, &path)) {
-                Ok(now) => now,
+            let now = open_live(&path).and_then(|connection| {
+                // A file without a version is being made this moment: nothing that anybody counts on is in it.
+                if version(&connection, &path)? == 0 {
+                    return Ok(None);
+                }
+                day::facts(&connection, &path).map(Some)
+            });
+            let now = match now {
+                Ok(Some(now)) => now,
+                Ok(None) => continue,
                 // Expired since it was listed.
                 Err(_) if !path.exists() => continue,
                 Err(error) => return Err(error),
@@ -233,6 +241,9 @@ impl Job<'_> {
     fn copy_day(&mut self, name: &str, watch: &mut Watcher<'_>) -> Result<(), CareError> {
         let outcome = self.moment(name, FileKind::SeriesDay).and_then(|moment| {
             let Some(moment) = moment else { return Ok(()) };
+            if version(&moment.connection, &moment.path)? == 0 {
+                return Ok(());
+            }
             let mut entry = self.copy(&moment, watch)?;
             let facts: DayFacts = day::facts(&moment.connection, &moment.path)?;
             entry.day = Some(facts);

@@ -99,6 +99,12 @@ fn look(folder: &Path) -> Report {
     verify(folder, &mut |_| {}).unwrap()
 }
 
+/// Changes one row behind the back of everybody.
+fn change(data: &Path, file: &str, sql: &str) {
+    let connection = rusqlite::Connection::open(data.join(file)).unwrap();
+    assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let listing = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<String> = listing
@@ -296,20 +302,18 @@ async fn damage_is_named_with_its_series_and_times() {
     drop(state);
     assert_eq!(look(data).findings, []);
     // when a bit of a block's body, of a batch, of a kept row and of a newest sample changes,
-    let change = |file: &str, sql: &str| {
-        let connection = rusqlite::Connection::open(data.join(file)).unwrap();
-        assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
-    };
     change(
+        data,
         "series-2026-11-23.db",
         "UPDATE block SET body = CAST(x'ff' || substr(body, 2) AS BLOB)",
     );
     change(
+        data,
         "journal.db",
         "UPDATE batch SET blob = x'0102030405' WHERE first_lsn = 3",
     );
-    change("mqtt.db", "UPDATE kept SET value = x'00' WHERE key = x'35'");
-    change("series.db", "UPDATE latest SET value = 7 WHERE series = 1");
+    change(data, "mqtt.db", "UPDATE kept SET value = x'00' WHERE key = x'35'");
+    change(data, "series.db", "UPDATE latest SET value = 7 WHERE series = 1");
     // then each is named.
     let report = look(data);
     let parts: Vec<&Part> = report.findings.iter().map(|finding| &finding.what).collect();
@@ -343,9 +347,25 @@ async fn damage_is_named_with_its_series_and_times() {
         "{parts:?}"
     );
     assert!(matches!(parts[3], Part::Latest { series: 1, .. }), "{parts:?}");
-    // A journal that is gone back behind the others is found, too.
-    change("journal.db", "DELETE FROM batch WHERE first_lsn = 20");
-    change("journal.db", "UPDATE position SET next_lsn = 20");
+}
+
+#[tokio::test]
+async fn a_journal_that_is_behind_the_others_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let house = House::open(data);
+    for number in 0..20 {
+        house.hear(number).await;
+    }
+    house.series.close().unwrap();
+    drop(house);
+    change(data, "journal.db", "DELETE FROM batch WHERE first_lsn = 20");
+    change(data, "journal.db", "UPDATE position SET next_lsn = 20");
+    change(
+        data,
+        "journal.db",
+        "UPDATE position SET stored_bytes = (SELECT sum(bytes) FROM batch)",
+    );
     let report = look(data);
     let between = report
         .findings

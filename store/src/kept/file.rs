@@ -218,8 +218,11 @@ fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
-/// A row that is not what was written: its room and its key, and how many rows there are in all.
-pub(crate) fn damaged(reader: &Connection) -> rusqlite::Result<(u64, Vec<(i64, Vec<u8>)>)> {
+/// Room and key of a row.
+pub(crate) type RowKey = (i64, Vec<u8>);
+
+/// How many rows there are in all, and those that are not what was written.
+pub(crate) fn damaged(reader: &Connection) -> rusqlite::Result<(u64, Vec<RowKey>)> {
     let mut all = 0;
     let mut bad = Vec::new();
     let mut select = reader.prepare("SELECT room, key, value, sum FROM kept")?;

@@ -82,12 +82,12 @@ pub(crate) fn check_day(
             found.blocks += 1;
             match check_block(Place { key, day }, &parts) {
                 Ok(samples) => found.points += samples,
-                Err((summary, what)) => found.bad.push(BadBlock {
+                Err(Wrong { extent, what }) => found.bad.push(BadBlock {
                     table,
                     key,
                     series: partition::series_of(key),
-                    between: summary.map(|summary| (summary.first, summary.last)),
-                    samples: summary.map(|summary| summary.samples as u64),
+                    between: extent.map(|extent| (extent.first, extent.last)),
+                    samples: extent.map(|extent| extent.samples),
                     what,
                 }),
             }
@@ -105,10 +105,37 @@ struct Parts<'a> {
     rollup: Option<&'a [u8]>,
 }
 
+/// Why a block is not sound, and what its summary says of it.
+struct Wrong {
+    extent: Option<Extent>,
+    what: &'static str,
+}
+
+/// When a block begins and ends, and how many samples it holds.
+#[derive(Clone, Copy)]
+struct Extent {
+    first: Timestamp,
+    last: Timestamp,
+    samples: u64,
+}
+
+impl Extent {
+    const fn of(summary: &Summary) -> Self {
+        Self {
+            first: summary.first,
+            last: summary.last,
+            samples: summary.samples as u64,
+        }
+    }
+}
+
 /// The samples of a block, or what is wrong with it.
-fn check_block(place: Place, parts: &Parts<'_>) -> Result<u64, (Option<Summary>, &'static str)> {
-    let summary = block::decode_summary(place, parts.summary).map_err(|what| (None, what))?;
-    let wrong = |what| (Some(summary), what);
+fn check_block(place: Place, parts: &Parts<'_>) -> Result<u64, Wrong> {
+    let summary = block::decode_summary(place, parts.summary).map_err(|what| Wrong { extent: None, what })?;
+    let wrong = |what| Wrong {
+        extent: Some(Extent::of(&summary)),
+        what,
+    };
     let column = match parts.body {
         Some(body) => Some(block::decode(place, &summary, body).map_err(wrong)?),
         None if parts.rollup.is_some() => None,
