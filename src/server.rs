@@ -182,9 +182,8 @@ impl Server {
         .map_err(|error| Failure::other("notices cannot be sent", error))?;
         let notifier = tokio::spawn(notifier.run(cancel.clone()));
         let half_journal = plan.config.data.journal_mib_max.saturating_mul(1 << 19);
-        let keep = *plan.config.data.keep.get_ref();
         let platform = Platform::new(plan.data.path().to_owned());
-        let watch = watch::Watch::start(&sources, &plan.clock, keep, half_journal, platform)
+        let watch = watch::Watch::start(&sources, half_journal, platform)
             .map_err(|error| Failure::other("cannot start a thread", error))?;
         let mqtt = sources.gate.as_ref().map(Gate::local_addr);
         let nameless = match anonymous(&plan.config) {

@@ -1,14 +1,11 @@
 //! The threads that look at the clock: one for the alarms' timers, which nothing may hold up, one that measures the
-//! server itself, and one that takes care of the store: retention, compaction, a flush before the journal fills, and
-//! the reserve of disk space.
+//! server itself, and one that takes care of the disk: a flush before the journal fills, and the reserve of disk space.
+//! (Retention and compaction the series store does by itself.)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
-
-use telemetry::Clock;
-use telemetry::time::Span;
 
 use super::metrics::Sources;
 use super::platform::{LOOK_EVERY, Platform};
@@ -17,10 +14,6 @@ use super::platform::{LOOK_EVERY, Platform};
 const TICK_EVERY: Duration = Duration::from_millis(250);
 /// From one look of the store's care to the next, in real time.
 const CARE_EVERY: Duration = Duration::from_secs(1);
-/// From one removal of old partitions to the next, on the clock.
-const EXPIRE_EVERY: Span = Span::from_secs(3600);
-/// From one compaction to the next, on the clock.
-const COMPACT_EVERY: Span = Span::from_secs(6 * 3600);
 
 /// The running threads.
 pub(super) struct Watch {
@@ -29,12 +22,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Starts them. `keep` is how long points are kept; when more than `journal_bytes` of the journal wait for
+    /// Starts them. When more than `journal_bytes` of the journal wait for
     /// the store, it is flushed early, so that its cursor lets them go.
     pub(super) fn start(
         sources: &Arc<Sources>,
-        clock: &Arc<dyn Clock>,
-        keep: Span,
         journal_bytes: u64,
         mut platform: Platform,
     ) -> std::io::Result<Self> {
@@ -64,11 +55,7 @@ impl Watch {
             })?);
         let mut care = Care {
             sources: Arc::clone(sources),
-            clock: Arc::clone(clock),
-            keep,
             journal_bytes,
-            expired_at: None,
-            compacted_at: clock.monotonic(),
         };
         watch
             .threads
@@ -103,39 +90,18 @@ impl Watch {
 /// What the store needs from time to time. A failure is told and tried again at the next turn: nothing is lost.
 struct Care {
     sources: Arc<Sources>,
-    clock: Arc<dyn Clock>,
-    keep: Span,
     journal_bytes: u64,
-    expired_at: Option<Span>,
-    compacted_at: Span,
 }
 
 impl Care {
     fn look(&mut self) {
-        let now = self.clock.monotonic();
         if let Some(reserve) = &self.sources.reserve {
             reserve.restore();
         }
         if self.sources.journal.stats().unreleased_bytes > self.journal_bytes {
             tell("points could not be written", self.sources.series.flush());
         }
-        if self.expired_at.is_none_or(|at| due(at, EXPIRE_EVERY, now)) {
-            self.expired_at = Some(now);
-            let before = self.clock.now().minus(self.keep);
-            tell(
-                "old points could not be removed",
-                self.sources.series.expire(before),
-            );
-        }
-        if due(self.compacted_at, COMPACT_EVERY, now) {
-            self.compacted_at = now;
-            tell("blocks could not be compacted", self.sources.series.compact());
-        }
     }
-}
-
-fn due(last: Span, every: Span, now: Span) -> bool {
-    now.millis() >= last.millis().saturating_add(every.millis())
 }
 
 fn tell(what: &'static str, result: Result<(), store::series::SeriesError>) {

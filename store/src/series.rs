@@ -24,6 +24,8 @@ mod civil;
 mod column;
 mod compaction;
 mod engine;
+#[cfg(test)]
+mod faults;
 mod flush;
 mod grid;
 mod head;
@@ -42,6 +44,7 @@ mod tests;
 mod window;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -59,8 +62,8 @@ pub use window::{Held, Window};
 /// How the series store works.
 #[derive(Clone, Debug)]
 pub struct SeriesConfig {
-    /// How long points are kept, by their event time; older ones are not taken. Whole UTC days are
-    /// deleted by [`SeriesStore::expire`], which somebody has to call. Default 1098 days (three years).
+    /// How long points are kept, by their event time; older ones are not taken, and whole UTC days are
+    /// deleted. Default 1098 days (three years).
     pub keep: Span,
     /// Points in memory (17 bytes each, twice while a flush runs) before they are written to disk.
     /// Default 2,000,000.
@@ -70,6 +73,12 @@ pub struct SeriesConfig {
     /// Messages of the journal after the cursor at which the head is written to disk, however little
     /// came of them, so that the journal can be trimmed. Default 1,000,000.
     pub flush_messages: u64,
+    /// Most series. Points of one more are refused and counted ([`Appended::refused`]); the others go on.
+    /// Default 2,000,000.
+    pub series_max: usize,
+    /// From one time that the store takes care of itself (deletes old days, compacts past ones, closes files that
+    /// nobody reads) to the next. Default 10 min.
+    pub care_every: Span,
 }
 
 impl Default for SeriesConfig {
@@ -79,6 +88,8 @@ impl Default for SeriesConfig {
             flush_points: 2_000_000,
             flush_age: Span::from_secs(3600),
             flush_messages: 1_000_000,
+            series_max: 2_000_000,
+            care_every: Span::from_secs(600),
         }
     }
 }
@@ -96,6 +107,8 @@ pub struct Appended {
     pub too_old: u64,
     /// The journal brought it again after a crash, and it is already on disk.
     pub replayed: u64,
+    /// Of a series that is new, when there are [`SeriesConfig::series_max`] already: not taken.
+    pub refused: u64,
 }
 
 /// How much the series store holds.
@@ -114,6 +127,10 @@ pub struct SeriesStats {
     pub disk_bytes: u64,
     /// Flushes since the store was opened.
     pub flushes: u64,
+    /// Series that have a sample.
+    pub series: u64,
+    /// Points since the store was opened that were refused because their series would have been one too many.
+    pub refused: u64,
 }
 
 impl SeriesStats {
@@ -129,7 +146,7 @@ impl SeriesStats {
 pub struct SeriesStore {
     engine: Arc<Engine>,
     signal: Arc<Signal>,
-    flusher: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for SeriesStore {
@@ -148,7 +165,7 @@ struct Signal {
 }
 
 impl SeriesStore {
-    /// Opens the series of the data directory `dir`, which exists, and starts the flushing thread. Only one
+    /// Opens the series of the data directory `dir`, which exists, and starts the threads that flush and take care. Only one
     /// process at a time may do so; the data directory's lock sees to that.
     ///
     /// # Errors
@@ -156,17 +173,21 @@ impl SeriesStore {
     pub fn open(dir: &Path, config: SeriesConfig, clock: Arc<dyn Clock>) -> Result<Self, SeriesError> {
         let engine = Arc::new(Engine::open(dir, config, clock)?);
         let signal = Arc::new(Signal::default());
-        let thread = {
+        let start = |name: &str, run: fn(&Engine, &Signal)| {
             let (engine, signal) = (Arc::clone(&engine), Arc::clone(&signal));
             std::thread::Builder::new()
-                .name("series-flush".to_owned())
-                .spawn(move || flush_when_due(&engine, &signal))
-                .map_err(|source| partition::failed(dir, "starting the flushing thread", source))?
+                .name(name.to_owned())
+                .spawn(move || run(&engine, &signal))
+                .map_err(|source| partition::failed(dir, "starting a thread", source))
         };
+        let threads = vec![
+            start("series-flush", flush_when_due)?,
+            start("series-care", care_when_due)?,
+        ];
         Ok(Self {
             engine,
             signal,
-            flusher: Mutex::new(Some(thread)),
+            threads: Mutex::new(threads),
         })
     }
 
@@ -203,8 +224,8 @@ impl SeriesStore {
         self.engine.flush()
     }
 
-    /// Compacts every day before today that was flushed more than once since: one block per series
-    /// instead of many. Takes long; flushes come in between.
+    /// Compacts every day before today that was flushed since: as few blocks as possible, with roll-ups. Takes
+    /// long; flushes come in between. The store does it by itself every [`SeriesConfig::care_every`].
     ///
     /// # Errors
     /// [`SeriesError`] when the disk fails or is full, or a block is damaged; what was there stays.
@@ -236,28 +257,31 @@ impl SeriesStore {
         self.engine.stats()
     }
 
-    /// Writes everything to disk and ends the flushing thread.
+    /// Writes everything to disk and ends the threads; a compaction ends after its turn.
     ///
     /// # Errors
     /// [`SeriesError`] when the disk fails or is full; the journal then brings the rest again.
     pub fn close(&self) -> Result<(), SeriesError> {
-        self.end_thread();
+        self.end_threads();
         self.engine.flush()
     }
 
-    fn end_thread(&self) {
+    fn end_threads(&self) {
+        self.engine.stopping.store(true, Ordering::Relaxed);
         *self.signal.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.signal.changed.notify_all();
-        let thread = self.flusher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the flushing thread of the series store has panicked");
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the series store has panicked");
+            }
         }
     }
 }
 
 impl Drop for SeriesStore {
     fn drop(&mut self) {
-        self.end_thread();
+        self.end_threads();
     }
 }
 
@@ -288,6 +312,36 @@ fn flush_when_due(engine: &Engine, signal: &Signal) {
             let stop = signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
             let paused = signal.changed.wait_timeout_while(stop, pause, |stop| !*stop);
             drop(paused.unwrap_or_else(PoisonError::into_inner));
+        }
+        stop = signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// The caring thread. Its work comes in short turns, so that no append, flush or query waits long for it.
+fn care_when_due(engine: &Engine, signal: &Signal) {
+    let pause = engine
+        .clock
+        .real(Span::from_secs(1))
+        .max(std::time::Duration::from_millis(20));
+    let mut cared_at = engine.clock.monotonic();
+    let mut stop = signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*stop {
+        (stop, _) = signal
+            .changed
+            .wait_timeout_while(stop, pause, |stop| !*stop)
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = engine.clock.monotonic();
+        let since = now.millis().saturating_sub(cared_at.millis());
+        if *stop || since < engine.config.care_every.millis() {
+            continue;
+        }
+        drop(stop);
+        cared_at = now;
+        if let Err(error) = engine.care() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "old days could not be looked after; they will be again"
+            );
         }
         stop = signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
     }

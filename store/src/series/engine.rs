@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
@@ -30,6 +31,10 @@ pub(super) struct Memory {
     pub(super) cursor: Lsn,
     pub(super) expired_day: i64,
     pub(super) flushes: u64,
+    /// Series that may still come: the bound less those that are known.
+    pub(super) room: usize,
+    /// Points of series for which there was no room.
+    pub(super) refused: u64,
     /// Why nothing is taken any more.
     pub(super) broken: Option<Arc<str>>,
 }
@@ -50,13 +55,19 @@ pub(super) struct Engine {
     /// Held by the one who compacts a day, for all of its turns; taken before `writer`.
     pub(super) compacting: Mutex<()>,
     pub(super) readers: Readers,
+    /// Whether the store is being closed: a compaction ends after its turn.
+    pub(super) stopping: AtomicBool,
 }
 
 impl Engine {
     pub(super) fn open(dir: &Path, config: SeriesConfig, clock: Arc<dyn Clock>) -> Result<Self, SeriesError> {
-        let index = Index::open(dir)?;
-        let loaded = index.load()?;
+        let mut index = Index::open(dir)?;
+        let mut loaded = index.load()?;
         let partitions = find_partitions(dir, &loaded)?;
+        if loaded.is_new && !partitions.is_empty() {
+            rebuild(dir, &mut index, &mut loaded, &partitions)?;
+        }
+        let room = config.series_max.saturating_sub(loaded.latest.len());
         let memory = Memory {
             head: Head::after(loaded.cursor),
             flushing: None,
@@ -65,6 +76,8 @@ impl Engine {
             cursor: loaded.cursor,
             expired_day: loaded.expired_day,
             flushes: 0,
+            room,
+            refused: 0,
             broken: None,
         };
         Ok(Self {
@@ -75,6 +88,7 @@ impl Engine {
             memory: Mutex::new(memory),
             writer: Mutex::new(Writer { index }),
             compacting: Mutex::default(),
+            stopping: AtomicBool::new(false),
         })
     }
 
@@ -107,6 +121,11 @@ impl Engine {
         for point in points {
             memory.take(point, kept, |day| flushed_days.contains(&day), &mut appended);
         }
+        if appended.refused > 0 && memory.refused == 0 {
+            let series_max = self.config.series_max;
+            tracing::warn!(series_max, "too many series: points of new ones are not kept");
+        }
+        memory.refused += appended.refused;
         memory.head.upto = upto;
         memory.head.since.get_or_insert(now);
         Ok(appended)
@@ -145,6 +164,8 @@ impl Engine {
                 partitions: memory.partitions.len() as u64,
                 disk_bytes: 0,
                 flushes: memory.flushes,
+                series: self.config.series_max.saturating_sub(memory.room) as u64,
+                refused: memory.refused,
             };
             (stats, memory.partitions.keys().copied().collect::<Vec<_>>())
         };
@@ -208,10 +229,11 @@ impl Memory {
             appended.replayed += 1;
             return;
         }
-        match self.head.insert(series, sample, before) {
-            Inserted::New => appended.stored += 1,
-            Inserted::Same => appended.duplicates += 1,
-            Inserted::Replaced => appended.replaced += 1,
+        match self.head.insert(series, sample, before, &mut self.room) {
+            Some(Inserted::New) => appended.stored += 1,
+            Some(Inserted::Same) => appended.duplicates += 1,
+            Some(Inserted::Replaced) => appended.replaced += 1,
+            None => appended.refused += 1,
         }
     }
 
@@ -220,6 +242,18 @@ impl Memory {
             .latest(series)
             .or_else(|| self.flushing.as_deref()?.latest(series))
             .or_else(|| self.latest.get(&series).copied())
+    }
+
+    /// Counts the series again, after some have gone.
+    pub(super) fn recount(&mut self, series_max: usize) {
+        let before = |flushing| Before {
+            flushing,
+            flushed: &self.latest,
+        };
+        let flushing = self.flushing.as_deref();
+        let flushing_new = flushing.map_or(0, |head| head.new_series(before(None)));
+        let known = self.latest.len() + flushing_new + self.head.new_series(before(flushing));
+        self.room = series_max.saturating_sub(known);
     }
 
     /// Nothing before this instant is shown: it is expired.
@@ -252,6 +286,28 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
             dir.join(file_name(*day)).display()
         ))),
     }
+}
+
+/// Makes the index anew out of the partitions: which days there are, and the newest sample of each series. The cursor
+/// begins at 0: the journal brings what it still has, and the days leave out what they have already.
+fn rebuild(
+    dir: &Path,
+    index: &mut Index,
+    loaded: &mut Loaded,
+    partitions: &BTreeMap<i64, Facts>,
+) -> Result<(), SeriesError> {
+    tracing::warn!("the index of the series is missing: it is made anew out of the days");
+    for day in partitions.keys() {
+        loaded.latest.extend(Partition::open(dir, *day)?.newest()?);
+    }
+    loaded.days = partitions.keys().copied().collect();
+    let mut latest: Vec<_> = loaded
+        .latest
+        .iter()
+        .map(|(series, sample)| (*series, *sample))
+        .collect();
+    latest.sort_unstable_by_key(|(series, _)| *series);
+    index.advance(loaded.cursor, &loaded.days, &latest)
 }
 
 /// Deletes the files of a day. Nobody may write to them any more.

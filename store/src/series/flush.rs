@@ -1,6 +1,7 @@
 //! From the head to the disk, and tidying up there.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use telemetry::{Lsn, SeriesId, Timestamp};
@@ -123,6 +124,9 @@ impl Engine {
             // What was prepared is written in a turn of its own; flushes and readers go on meanwhile.
             let turn = Partition::open(&self.dir, day)?.prepare(from, generation, COMPACT_POINTS)?;
             next = turn.next;
+            if self.stopping.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             if turn.is_empty() {
                 continue;
             }
@@ -171,6 +175,14 @@ impl Engine {
         due.into_iter().try_for_each(|day| self.compact_day(day))
     }
 
+    /// What the store needs from time to time: days that are over their time are deleted, past days compacted, and
+    /// files that nobody reads closed.
+    pub(super) fn care(&self) -> Result<(), SeriesError> {
+        self.readers.close_idle();
+        self.expire(self.clock.now().minus(self.config.keep))?;
+        self.compact_past()
+    }
+
     /// Deletes the days that end before or at `before`.
     pub(super) fn expire(&self, before: Timestamp) -> Result<(), SeriesError> {
         let day = before.utc_day();
@@ -193,6 +205,7 @@ impl Engine {
             memory.latest.retain(|_, sample| sample.time >= begin);
             let gone = memory.partitions.range(..day).map(|(day, _)| *day).collect();
             memory.partitions = memory.partitions.split_off(&day);
+            memory.recount(self.config.series_max);
             gone
         };
         self.readers.forget_before(day);

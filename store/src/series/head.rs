@@ -1,5 +1,7 @@
 //! The head: the points that are not yet on disk as blocks. After a crash the journal brings them again.
 
+use std::collections::hash_map::Entry as MapEntry;
+
 use rustc_hash::FxHashMap;
 use telemetry::time::Span;
 use telemetry::{Lsn, Sample, SeriesId, Timestamp};
@@ -61,38 +63,65 @@ impl Head {
         self.points
     }
 
-    fn entry(&mut self, series: SeriesId, before: Before<'_>) -> &mut Entry {
-        self.entries.entry(series).or_insert_with(|| Entry {
-            column: Column::default(),
-            latest: before.latest(series),
-            is_new: false,
+    /// The entry of `series`; none when the series is new and there is no room for one.
+    fn entry(&mut self, series: SeriesId, before: Before<'_>, room: &mut usize) -> Option<&mut Entry> {
+        Some(match self.entries.entry(series) {
+            MapEntry::Occupied(entry) => entry.into_mut(),
+            MapEntry::Vacant(entry) => {
+                let latest = before.latest(series);
+                if latest.is_none() {
+                    *room = room.checked_sub(1)?;
+                }
+                entry.insert(Entry {
+                    column: Column::default(),
+                    latest,
+                    is_new: false,
+                })
+            }
         })
+    }
+
+    /// How many of its series are known nowhere else.
+    pub(super) fn new_series(&self, before: Before<'_>) -> usize {
+        let known = |series: &&SeriesId| before.latest(**series).is_none();
+        self.entries.keys().filter(known).count()
     }
 
     /// Takes note of a sample that the disk has already.
     pub(super) fn note(&mut self, series: SeriesId, sample: Sample, before: Before<'_>) {
-        self.entry(series, before).note(sample);
+        // It is on disk: a series that is there was not refused.
+        let mut room = usize::MAX;
+        if let Some(entry) = self.entry(series, before, &mut room) {
+            entry.note(sample);
+        }
     }
 
-    /// Puts a sample in its place. It is new when neither this head nor the one before has its time.
-    pub(super) fn insert(&mut self, series: SeriesId, sample: Sample, before: Before<'_>) -> Inserted {
-        let entry = self.entry(series, before);
+    /// Puts a sample in its place. It is new when neither this head nor the one before has its time. None when its
+    /// series is new and there is no `room` for one more.
+    pub(super) fn insert(
+        &mut self,
+        series: SeriesId,
+        sample: Sample,
+        before: Before<'_>,
+        room: &mut usize,
+    ) -> Option<Inserted> {
+        let entry = self.entry(series, before, room)?;
         if entry.note(sample) {
             entry.column.push(sample);
             self.points += 1;
-            return Inserted::New;
+            return Some(Inserted::New);
         }
         if entry.column.at(sample.time).is_some() {
-            return entry.column.insert(sample);
+            return Some(entry.column.insert(sample));
         }
-        match before.at(series, sample.time) {
+        Some(match before.at(series, sample.time) {
             Some(known) if same(known, sample) => Inserted::Same,
             known => {
                 entry.column.insert(sample);
                 self.points += 1;
                 known.map_or(Inserted::New, |_| Inserted::Replaced)
             }
-        }
+        })
     }
 
     pub(super) fn latest(&self, series: SeriesId) -> Option<Sample> {

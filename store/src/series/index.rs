@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS latest (
 /// What the index says when the store is opened.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    /// Whether there was no index yet.
+    pub(super) is_new: bool,
     pub(super) cursor: Lsn,
     pub(super) expired_day: i64,
     pub(super) days: Vec<i64>,
@@ -49,6 +51,7 @@ pub(super) struct Loaded {
 pub(super) struct Index {
     path: PathBuf,
     connection: Connection,
+    is_new: bool,
 }
 
 impl Index {
@@ -76,7 +79,11 @@ impl Index {
             let why = format!("it has version {found}; this program knows {VERSION}");
             return Err(failed(&path, "opening it", why));
         }
-        Ok(Self { path, connection })
+        Ok(Self {
+            path,
+            connection,
+            is_new: found == 0,
+        })
     }
 
     pub(super) fn load(&self) -> Result<Loaded, SeriesError> {
@@ -120,6 +127,7 @@ impl Index {
             latest.insert(series, sample);
         }
         Ok(Loaded {
+            is_new: self.is_new,
             cursor: Lsn(u64::try_from(cursor).unwrap_or(0)),
             expired_day,
             days,

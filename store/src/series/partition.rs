@@ -386,6 +386,45 @@ impl Partition {
         copy().map_err(|source| failed(&self.path, "copying its log into it", source))
     }
 
+    /// Whether the file's own structure is whole and it has as many blocks as it says.
+    #[cfg(test)]
+    pub(super) fn is_whole(&self) -> Result<bool, SeriesError> {
+        let facts = self.facts()?;
+        let read = || {
+            let checked: String = self
+                .connection
+                .query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+            let blocks: i64 = self.connection.query_row(
+                "SELECT (SELECT count(*) FROM block) + (SELECT count(*) FROM packed)",
+                [],
+                |row| row.get(0),
+            )?;
+            Ok(checked == "ok" && u64::try_from(blocks) == Ok(facts.blocks))
+        };
+        read().map_err(|source: rusqlite::Error| failed(&self.path, "checking it", source))
+    }
+
+    /// The newest sample of each series of this day.
+    pub(super) fn newest(&self) -> Result<Vec<(SeriesId, telemetry::Sample)>, SeriesError> {
+        let mut newest = Vec::new();
+        let mut at = Some(SeriesId(0));
+        while let Some(from) = at {
+            let next = self.connection.query_row(
+                "SELECT min(key) FROM (SELECT min(key) AS key FROM packed WHERE key >= ?1
+                 UNION ALL SELECT min(key) FROM block WHERE key >= ?1)",
+                [first_key(from)],
+                |row| row.get::<_, Option<i64>>(0),
+            );
+            let next = next.map_err(|source| failed(&self.path, "looking for a series", source))?;
+            let Some(series) = next.map(series_of) else { break };
+            if let Some(sample) = super::read::last_of_day(self, series, Timestamp::MAX)? {
+                newest.push((series, sample));
+            }
+            at = series.0.checked_add(1).map(SeriesId);
+        }
+        Ok(newest)
+    }
+
     /// The first series from `from` on of which a block is in the table `block`.
     pub(super) fn loose_from(&self, from: SeriesId) -> Result<Option<SeriesId>, SeriesError> {
         let key: Option<i64> = self

@@ -406,7 +406,7 @@ fn pieces(
 }
 
 /// The last sample of `series` before `at` in one day.
-fn last_of_day(
+pub(super) fn last_of_day(
     partition: &Partition,
     series: SeriesId,
     at: Timestamp,

@@ -110,8 +110,7 @@ pub trait SeriesReader: Send + Sync {
         series.iter().map(|series| self.latest(*series)).collect()
     }
 
-    /// Every sample of `from..to` in order of time; of several with equal times the newest arrival. Samples that
-    /// were let go (see [`super::RawRetention`]) are not there.
+    /// Every sample of `from..to` in order of time; of several with equal times the newest arrival.
     ///
     /// # Errors
     /// [`SeriesError::TooMany`] when there are more than `limit`; else when the store fails.

@@ -6,15 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::partition::Partition;
 use super::reader::SeriesError;
 
-/// Connections held open. A reader of more days than this opens and closes some each time, which takes
-/// some 0.2 ms per day.
-const OPEN_MAX: usize = 64;
+/// Connections held open, three file descriptors each: enough for a year by day. A reader of more days than this
+/// opens and closes some each time, which takes some 0.2 ms per day.
+const OPEN_MAX: usize = 400;
 
 /// Open connections, the most recently used last.
 #[derive(Debug)]
 pub(super) struct Readers {
     dir: PathBuf,
-    open: Mutex<Vec<(i64, Arc<Mutex<Partition>>)>>,
+    open: Mutex<Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    day: i64,
+    partition: Arc<Mutex<Partition>>,
+    /// Whether it was used since the last [`Readers::close_idle`].
+    is_used: bool,
 }
 
 impl Readers {
@@ -39,26 +47,37 @@ impl Readers {
     fn get(&self, day: i64) -> Result<Arc<Mutex<Partition>>, SeriesError> {
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = open.iter().position(|(known, _)| *known == day) {
-                let entry = open.remove(place);
-                let partition = Arc::clone(&entry.1);
+            if let Some(place) = open.iter().rposition(|entry| entry.day == day) {
+                let mut entry = open.remove(place);
+                let partition = Arc::clone(&entry.partition);
+                entry.is_used = true;
                 open.push(entry);
                 return Ok(partition);
             }
         }
         let partition = Arc::new(Mutex::new(Partition::open(&self.dir, day)?));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(known, _)| *known != day);
+        open.retain(|entry| entry.day != day);
         if open.len() >= OPEN_MAX {
             open.remove(0);
         }
-        open.push((day, Arc::clone(&partition)));
+        open.push(Entry {
+            day,
+            partition: Arc::clone(&partition),
+            is_used: true,
+        });
         Ok(partition)
     }
 
     /// Closes the connections to days before `day`.
     pub(super) fn forget_before(&self, day: i64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|(known, _)| *known >= day);
+        open.retain(|entry| entry.day >= day);
+    }
+
+    /// Closes the connections that nobody used since the last call.
+    pub(super) fn close_idle(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain_mut(|entry| std::mem::take(&mut entry.is_used));
     }
 }

@@ -29,8 +29,8 @@ pub trait Sink {
     /// Takes samples; `Break` when there are enough, and nothing more comes.
     fn samples(&mut self, samples: &[Sample]) -> ControlFlow<()>;
 
-    /// Takes a stretch of which only the summary is left, because its samples were let go (see
-    /// [`super::RawRetention`]), and which [`Sink::serves`] refused. Default: it is passed over.
+    /// Takes a stretch of which only the summary is left in the file, because its samples were let go, and which
+    /// [`Sink::serves`] refused. Default: it is passed over.
     fn thinned(&mut self, stretch: &Window) -> ControlFlow<()> {
         let _ = stretch;
         ControlFlow::Continue(())
