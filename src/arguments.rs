@@ -14,7 +14,7 @@ pub(crate) use access::{
     AccountCommand, AddAccount, AddDevice, DeviceCommand, ExportDevices, ImportDevices, Named, Place, Rotate,
     TokenCommand,
 };
-pub(crate) use care::{Backup, Restore, Verify};
+pub(crate) use care::{Backup, Repair, Restore, Verify};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped in order
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Say what is damaged in a data folder that no server uses, or in a backup.
     #[command(after_help = care::VERIFY_HELP)]
     Verify(Verify),
+    /// Set aside what is damaged in a data folder that no server uses, and say what was lost.
+    #[command(after_help = care::REPAIR_HELP)]
+    Repair(Repair),
 }
 
 /// `townwatch modbus …`.

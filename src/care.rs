@@ -1,4 +1,4 @@
-//! `townwatch backup`, `restore` and `verify`: the words around [`store::care`].
+//! `townwatch backup`, `restore`, `verify` and `repair`: the words around [`store::care`].
 
 mod progress;
 
@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use store::care::backup::{self, Order};
+use store::care::folder::LOCK_FILE;
 use store::care::verify::{Finding, Part, Report};
-use store::care::{CareError, Manifest, restore, verify};
+use store::care::{CareError, Manifest, repair, restore, verify};
 use telemetry::time::SystemClock;
 
-use crate::arguments::{Backup, Place, Restore, Verify};
+use crate::arguments::{Backup, Place, Repair, Restore, Verify};
 use crate::config;
 use crate::data_folder::DataFolder;
 use crate::exit::Failure;
@@ -83,6 +84,39 @@ pub(crate) fn look(options: &Verify) -> Result<ExitCode, Failure> {
     })
 }
 
+/// `townwatch repair`.
+pub(crate) fn mend(options: &Repair) -> Result<ExitCode, Failure> {
+    let data = DataFolder::hold_if_used(&options.data)?;
+    if data.is_none() {
+        return Err(Failure::Data(format!(
+            "{} is no data folder of townwatch: there is no {LOCK_FILE}",
+            options.data.display()
+        )));
+    }
+    let mut told = Told::new("looking at");
+    let repaired = repair::repair(&options.data, &SystemClock::new(), &mut |progress| {
+        told.tell(progress)
+    })
+    .map_err(|error| failure("it was not repaired", error, Side::Data))?;
+    let mut lines: Vec<String> = repaired.found.iter().map(describe).collect();
+    match &repaired.quarantine {
+        None => lines.push("nothing is wrong, nothing was changed".to_owned()),
+        Some(place) => lines.push(format!("what is damaged is set aside in {}", place.display())),
+    }
+    lines.extend(
+        repaired
+            .left
+            .iter()
+            .map(|finding| format!("not repaired, restore a backup: {}", describe(finding))),
+    );
+    say(options.json, &repaired, &lines)?;
+    Ok(if repaired.left.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Failure::Storage(String::new()).code())
+    })
+}
+
 /// The data folder that is meant.
 fn folder_of(place: &Place) -> Result<PathBuf, Failure> {
     let Some(file) = &place.config else {
@@ -111,7 +145,10 @@ fn failure(what: &str, error: CareError, side: Side) -> Failure {
         CareError::NotEmpty { .. } | CareError::NotWhole { .. } | CareError::Altered { .. } => {
             Failure::Input(text)
         }
-        CareError::NoData { .. } | CareError::Newer { .. } => Failure::Data(text),
+        CareError::NoData { .. }
+        | CareError::Newer { .. }
+        | CareError::IsBackup { .. }
+        | CareError::Unknown { .. } => Failure::Data(text),
         CareError::NoRoom { .. } => Failure::Storage(text),
         CareError::Trimmed { .. } | CareError::Io { .. } | CareError::Engine { .. } | CareError::State(_) => {
             Failure::other(what, error)

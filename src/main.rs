@@ -62,6 +62,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Backup(options) => care::back_up(&options),
         Command::Restore(options) => care::put_back(&options),
         Command::Verify(options) => care::look(&options),
+        Command::Repair(options) => care::mend(&options),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The arguments of `backup`, `restore` and `verify`.
+//! The arguments of `backup`, `restore`, `verify` and `repair`.
 
 use std::path::PathBuf;
 
@@ -33,6 +33,27 @@ Opens every block of every day and every batch of the journal, and compares chec
 may run on the folder: verify a backup of it instead.
 
 Exit codes: 0 nothing is wrong, 5 the folder is in use or holds no data, 6 something is damaged.";
+
+pub(crate) const REPAIR_HELP: &str = "Examples:
+  townwatch repair --data ./townwatch-data
+  townwatch repair --data ./townwatch-data --json > repaired.json
+
+Damaged blocks, messages and rows are copied to quarantine/ in the data folder, with a report that names series and
+times, and then taken out. What is sound is never touched. No server may run on the folder. A file whose pages are damaged
+is not repaired: restore a backup.
+
+Exit codes: 0 nothing is wrong any more, 5 the folder is in use, holds no data or a later version, 6 something is still
+damaged.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// A data folder that no server uses.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// Print one JSON value.
+    #[arg(long)]
+    pub json: bool,
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {

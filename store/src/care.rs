@@ -2,7 +2,7 @@
 //! and setting that aside.
 //!
 //! Deciding stands in [`folder`] (which file is what, which versions are known) and [`manifest`] (what a backup says
-//! of itself, and whether that can be true); doing in [`backup`], [`restore`] and [`verify`].
+//! of itself, and whether that can be true); doing in [`backup`], [`restore`], [`verify`] and [`repair`].
 //!
 //! # What makes a backup whole
 //! The files are copied in the order series.db → days → state.db, mqtt.db, journal.db, and for the last three the moment
@@ -14,6 +14,7 @@ mod copy;
 mod day;
 pub mod folder;
 pub mod manifest;
+pub mod repair;
 pub mod restore;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,20 @@ pub enum CareError {
         found: i64,
         /// The latest that this program knows.
         known: i64,
+    },
+    /// A backup is never repaired: restore it and repair the data folder.
+    #[error("{folder} is a backup: restore it, and repair the data folder")]
+    IsBackup {
+        /// Which folder.
+        folder: String,
+    },
+    /// A file of a later version: nothing in its folder is repaired. Use that version.
+    #[error("{file}: {why}")]
+    Unknown {
+        /// Which file.
+        file: String,
+        /// Its version and ours.
+        why: String,
     },
     /// There is not enough room. Nothing of it was left behind.
     #[error(

@@ -374,3 +374,105 @@ async fn a_journal_that_is_behind_the_others_is_found() {
         .count();
     assert_eq!(between, 4, "series, account, and two days: {report:?}");
 }
+
+#[tokio::test]
+async fn a_repair_sets_aside_what_is_damaged_and_the_journal_brings_points_back() {
+    // Given a folder with a damaged block, a damaged last batch, a damaged kept row and newest sample,
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let house = House::open(data);
+    for number in 0..20 {
+        house.hear(number).await;
+    }
+    house.series.close().unwrap();
+    drop(house);
+    change(data, "series-2026-11-23.db", "UPDATE block SET body = x'00'");
+    change(
+        data,
+        "journal.db",
+        "UPDATE batch SET blob = x'0102030405' WHERE first_lsn = 20",
+    );
+    change(data, "mqtt.db", "UPDATE kept SET value = x'00' WHERE key = x'35'");
+    change(data, "series.db", "UPDATE latest SET value = 7 WHERE series = 1");
+    let clock = ManualClock::at(Timestamp::from_millis(NOW));
+    // when it is repaired,
+    let repaired = super::repair::repair(data, &clock, &mut |_| {}).unwrap();
+    // then verify passes, and what was damaged lies in the quarantine,
+    assert_eq!(
+        (repaired.found.len(), repaired.left.len()),
+        (4, 0),
+        "{repaired:?}"
+    );
+    assert_eq!(look(data).findings, []);
+    let aside = repaired.quarantine.unwrap();
+    assert_eq!(
+        names(&aside),
+        [
+            "journal.db",
+            "mqtt.db",
+            "report.json",
+            "series-2026-11-23.db",
+            "series.db"
+        ]
+    );
+    let kept = rusqlite::Connection::open(aside.join("journal.db")).unwrap();
+    let blob: Vec<u8> = kept
+        .query_row("SELECT blob FROM batch WHERE first_lsn = 20", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(blob, [1, 2, 3, 4, 5]);
+    // what is sound is as it was, the series asks the journal for everything again, and no number is given out twice,
+    let house = House::open(data);
+    assert_eq!(house.values(2).len(), 20);
+    assert_eq!(house.values(1), Vec::<i64>::new());
+    assert_eq!((house.series.cursor(), house.journal.newest()), (Lsn(0), Lsn(20)));
+    // and when the journal brings it, the day that lost a block has its points again, the other leaves them out.
+    for number in 0..20 {
+        let points = [(1, NOW + number), (2, NOW - DAY + number)].map(|(series, ms)| Point {
+            series: SeriesId(series),
+            sample: Sample {
+                time: Timestamp::from_millis(ms),
+                value: number as f64 / 8.0,
+                quality: Quality::Good,
+            },
+            arrived: Timestamp::from_millis(NOW),
+            backfill: false,
+        });
+        let upto = Lsn(u64::try_from(number).unwrap() + 1);
+        let appended = house.series.append(&points, upto).unwrap();
+        assert_eq!((appended.stored, appended.replayed), (1, 1));
+    }
+    assert_eq!(house.values(1).len(), 20);
+    house.series.close().unwrap();
+    drop(house);
+    assert_eq!(look(data).findings, []);
+    // A second repair finds nothing and changes nothing.
+    let again = super::repair::repair(data, &clock, &mut |_| {}).unwrap();
+    assert_eq!(again, super::repair::Repaired::default());
+}
+
+#[tokio::test]
+async fn cursors_beyond_the_journal_are_overtaken_by_its_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let house = House::open(data);
+    for number in 0..20 {
+        house.hear(number).await;
+    }
+    house.series.close().unwrap();
+    drop(house);
+    change(data, "journal.db", "DELETE FROM batch WHERE first_lsn = 20");
+    change(data, "journal.db", "UPDATE position SET next_lsn = 20");
+    let clock = ManualClock::at(Timestamp::from_millis(NOW));
+    let repaired = super::repair::repair(data, &clock, &mut |_| {}).unwrap();
+    assert_eq!(repaired.left, []);
+    let house = House::open(data);
+    house.hear(21).await;
+    assert_eq!(
+        house.journal.newest(),
+        Lsn(21),
+        "not 20 again: the cursors say that it was read"
+    );
+    assert_eq!(house.values(1).len(), 21);
+}

@@ -1,7 +1,7 @@
 //! Whether the journal's file holds what was written.
 
 use rusqlite::Connection;
-use telemetry::{Lsn, Timestamp};
+use telemetry::{DeviceId, Lsn, Origin, RawMessage, Timestamp};
 
 use super::record;
 
@@ -100,4 +100,18 @@ fn check_batch(
     } else {
         Err("its messages did not arrive when its row says")
     }
+}
+
+/// A batch of one message that nobody can read, in the place of one that was set aside.
+pub(crate) fn placeholder(lsn: u64, arrived: Timestamp) -> Option<Vec<u8>> {
+    let message = RawMessage {
+        arrived,
+        origin: Origin::Mqtt,
+        sender: DeviceId::new("townwatch").ok()?,
+        topic: "tw/v1/townwatch/quarantined".into(),
+        payload: bytes::Bytes::from_static(b"a damaged batch was set aside here"),
+    };
+    let mut batch = record::Encoder::new(Lsn(lsn));
+    batch.push(&message);
+    Some(batch.finish())
 }
