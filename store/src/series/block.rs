@@ -277,8 +277,9 @@ fn read_summary(place: Place, reader: &mut Reader<'_>) -> Option<Summary> {
             window.max = value;
             window.first.value = value;
             window.last.value = value;
-            window.sum = value * window.count as f64;
-            window.held.integral = value * window.held.known_ms as f64;
+            // Added to 0 as a window adds: no time of a negative value is 0, not -0.
+            window.sum = 0.0 + value * window.count as f64;
+            window.held.integral = 0.0 + value * window.held.known_ms as f64;
         }
     } else if window.count > 0 {
         window.min = get_value(reader, scale)?;

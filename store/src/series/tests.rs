@@ -193,6 +193,8 @@ impl Pair {
 
     fn compare(&self) {
         let (model, store) = (self.model(), self.store());
+        let all: Vec<SeriesId> = (0..4).map(SeriesId).collect();
+        crate::testkit::agree(store, &model, &all, at(NOW)).unwrap();
         for series in (0..4).map(SeriesId) {
             assert_eq!(
                 store.latest(series).unwrap(),
@@ -530,4 +532,109 @@ fn readers_see_every_point_while_flushes_run() {
     }
     done.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(reader.join().unwrap() > 0);
+}
+
+#[test]
+fn appends_and_queries_go_on_while_days_are_compacted_and_roll_ups_answer_like_samples() {
+    // Given four days of a value a minute in three series,
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()));
+    let model = MemorySeries::default();
+    let begin = NOW - 4 * DAY;
+    let points: Vec<Point> = (0..4 * 1440)
+        .flat_map(|n| (0..3).map(move |series| (n, series)))
+        .map(|(n, series)| {
+            point(
+                series,
+                begin + n * 60_000,
+                f64::from(i32::try_from(n).unwrap() % 37) / 4.0,
+            )
+        })
+        .collect();
+    store.append(&points, Lsn(1)).unwrap();
+    store.flush().unwrap();
+    points
+        .iter()
+        .for_each(|point| model.insert(point.series, point.sample));
+    let all: Vec<SeriesId> = (0..3).map(SeriesId).collect();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let compactor = {
+        let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+        std::thread::spawn(move || {
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                store.compact().unwrap();
+            }
+        })
+    };
+    // when late points come and are flushed while the days are compacted again and again,
+    for n in 0..20i64 {
+        let late = point(1, begin + n * 7_000_000 + 1, 50.0);
+        store.append(&[late], Lsn(n.cast_unsigned() + 2)).unwrap();
+        model.insert(late.series, late.sample);
+        if n % 5 == 4 {
+            store.flush().unwrap();
+        }
+        // then every answer is the model's,
+        crate::testkit::agree(&*store, &model, &all, at(NOW)).unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::SeqCst);
+    compactor.join().unwrap();
+    // and in the end every day is compacted, and the roll-ups answer.
+    store.flush().unwrap();
+    store.compact().unwrap();
+    crate::testkit::agree(&*store, &model, &all, at(NOW)).unwrap();
+    let rolled: i64 = rusqlite::Connection::open(dir.path().join("series-2026-11-20.db"))
+        .unwrap()
+        .query_row(
+            "SELECT count(*) FROM packed WHERE rollup IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(rolled, 3);
+}
+
+#[test]
+fn a_series_too_many_is_refused_and_counted_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = SeriesConfig {
+        series_max: 2,
+        ..SeriesConfig::default()
+    };
+    let store = SeriesStore::open(dir.path(), config.clone(), clock()).unwrap();
+    let three = [point(1, NOW, 1.0), point(2, NOW, 2.0), point(3, NOW, 3.0)];
+    let appended = store.append(&three, Lsn(1)).unwrap();
+    assert_eq!((appended.stored, appended.refused), (2, 1));
+    store.close().unwrap();
+    drop(store);
+    // A restart counts them again.
+    let store = SeriesStore::open(dir.path(), config, clock()).unwrap();
+    let next = [point(2, NOW + 1, 2.0), point(3, NOW + 1, 3.0)];
+    let appended = store.append(&next, Lsn(2)).unwrap();
+    assert_eq!((appended.stored, appended.refused), (1, 1));
+    let stats = store.stats().unwrap();
+    assert_eq!((stats.series, stats.refused), (2, 1));
+    assert_eq!(store.latest(SeriesId(3)).unwrap(), None);
+}
+
+#[test]
+fn a_past_day_is_compacted_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let time = clock();
+    let store = SeriesStore::open(dir.path(), SeriesConfig::default(), time.clone()).unwrap();
+    for n in 0..3i64 {
+        store
+            .append(&[point(1, NOW - DAY + n, 1.0)], Lsn(n.cast_unsigned() + 1))
+            .unwrap();
+        store.flush().unwrap();
+    }
+    assert_eq!(store.stats().unwrap().blocks, 3);
+    time.advance(SeriesConfig::default().care_every);
+    let (waited, signal) = (Mutex::new(()), Condvar::new());
+    let mut left = std::time::Duration::from_secs(20);
+    while store.stats().unwrap().blocks > 1 {
+        let step = std::time::Duration::from_millis(50);
+        left = left.checked_sub(step).expect("not compacted in time");
+        drop(signal.wait_timeout(waited.lock().unwrap(), step).unwrap());
+    }
 }
