@@ -1,6 +1,6 @@
 //! What is computed from points, for every engine: pure sinks, and the calls that feed them.
 //!
-//! All of them look at a [`Grid`] of windows and give one entry for each of its windows, in order. A value *holds*
+//! All of them look at a [`Grid`](crate::series::Grid) of windows and give one entry for each of its windows, in order. A value *holds*
 //! from its sample until the next one of any quality, at most for as long as the caller lets it: beyond, and after a
 //! bad sample, nobody knows.
 
