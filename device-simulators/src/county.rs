@@ -21,6 +21,7 @@ pub use registry::RegistryError;
 
 use crate::device::{Model, Moment, World};
 use crate::fault::{FaultKind, Faults};
+use crate::history::History;
 use crate::reading::Reading;
 
 /// How large a county is made.
@@ -183,6 +184,35 @@ impl County {
             &mut reading,
         );
         reading.real(signal)
+    }
+
+    /// The profile of a device; none when it is unknown.
+    #[must_use]
+    pub fn profile_of(&self, device: &DeviceId) -> Option<&'static str> {
+        Some(self.devices.get(self.place_of(device)?)?.profile())
+    }
+
+    /// Tells everything that a device of whom nothing is wrong logs after `from` and up to `to`, oldest first: time, signal
+    /// and value (flags as 0 and 1). For tools that fill a store without sockets. An unknown device logs nothing.
+    pub fn tell_log(
+        &self,
+        device: &DeviceId,
+        from: Timestamp,
+        to: Timestamp,
+        mut hear: impl FnMut(Timestamp, &'static str, f64),
+    ) {
+        let history = self
+            .place_of(device)
+            .and_then(|place| History::new(self, place, from.millis(), to.millis()));
+        let Some(mut history) = history else {
+            return;
+        };
+        let (faults, mut reading) = (Faults::default(), Reading::default());
+        while let Some(ts) = history.read_next(self, &faults, &mut reading) {
+            for (name, value) in reading.values() {
+                hear(Timestamp::from_millis(ts), name, value.real());
+            }
+        }
     }
 
     pub(crate) fn devices(&self) -> &[Device] {

@@ -54,13 +54,9 @@ impl History {
         out.clear();
         out.push(b'[');
         while records < RECORDS_MAX && out.len() < BYTES_FULL {
-            let ts = self.plan.next(&county.world, self.told);
-            if ts > self.to {
+            let Some(ts) = self.read_next(county, faults, &mut reading) else {
                 break;
-            }
-            self.told = ts;
-            county.read(self.place, ts, faults, &mut reading);
-            self.thin(county, &mut reading);
+            };
             if records > 0 {
                 out.push(b',');
             }
@@ -82,6 +78,18 @@ impl History {
         }
         out.push(b']');
         records
+    }
+
+    /// Reads the next record and says when it was, ms; none at the end.
+    pub(crate) fn read_next(&mut self, county: &County, faults: &Faults, into: &mut Reading) -> Option<i64> {
+        let ts = self.plan.next(&county.world, self.told);
+        if ts > self.to {
+            return None;
+        }
+        self.told = ts;
+        county.read(self.place, ts, faults, into);
+        self.thin(county, into);
+        Some(ts)
     }
 
     /// A depot's logger writes its tanks and detectors down every minute, but contacts and states only

@@ -19,6 +19,16 @@ pub(crate) enum Value {
     Flag(bool),
 }
 
+impl Value {
+    /// As a number; flags are 0 and 1.
+    pub(crate) fn real(self) -> f64 {
+        match self {
+            Self::Number { raw, decimals } => real(raw) / power(decimals),
+            Self::Flag(yes) => f64::from(u8::from(yes)),
+        }
+    }
+}
+
 /// The values of one device at one instant, in the order of its profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
@@ -64,10 +74,7 @@ impl Reading {
 
     /// A number; `None` where there is none of that name.
     pub(crate) fn real(&self, name: &str) -> Option<f64> {
-        match self.get(name)? {
-            Value::Number { raw, decimals } => Some(real(raw) / power(decimals)),
-            Value::Flag(yes) => Some(f64::from(u8::from(yes))),
-        }
+        self.get(name).map(Value::real)
     }
 
     /// A yes; no where there is none of that name.

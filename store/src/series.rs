@@ -41,6 +41,7 @@ mod rollup;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod window;
 
 use std::path::Path;
@@ -57,6 +58,7 @@ use engine::Engine;
 pub use grid::{Cell, Grid, WINDOWS_MAX};
 pub use reader::{SeriesError, SeriesReader};
 pub use sink::{Cancel, Collect, Gather, Sink, Sinks, gather};
+pub use usage::Usage;
 pub use window::{Held, Window};
 
 /// How the series store works.

@@ -349,15 +349,43 @@ pub(super) fn decode(place: Place, summary: &Summary, bytes: &[u8]) -> Result<Co
     }
 }
 
-fn read_body(summary: &Summary, reader: &mut Reader<'_>) -> Option<Column> {
+/// Bytes of the columns of a body: values, times, and qualities with the checksum.
+pub(super) fn column_bytes(
+    place: Place,
+    summary: &Summary,
+    bytes: &[u8],
+) -> Result<[usize; 3], &'static str> {
+    let columns = place.checked(1, bytes)?;
+    let reader = &mut Reader::new(columns);
+    let mut lengths = || {
+        read_values(summary, reader)?;
+        let after_values = reader.left();
+        ints::decode(reader, summary.samples - 1)?;
+        Some((after_values, reader.left()))
+    };
+    let (after_values, after_times) = lengths().ok_or("its body makes no sense")?;
+    let check = bytes.len() - columns.len();
+    Ok([
+        columns.len() - after_values,
+        after_values - after_times,
+        after_times + check,
+    ])
+}
+
+fn read_values(summary: &Summary, reader: &mut Reader<'_>) -> Option<Vec<f64>> {
     let count = summary.samples;
-    let values = if summary.scale == NOT_DECIMAL {
-        decode_floats(reader, count)?
+    if summary.scale == NOT_DECIMAL {
+        decode_floats(reader, count)
     } else {
         let power = POWERS.get(usize::from(summary.scale))?;
         let ints = ints::decode(reader, count)?;
-        ints.into_iter().map(|int| int as f64 / power).collect()
-    };
+        Some(ints.into_iter().map(|int| int as f64 / power).collect())
+    }
+}
+
+fn read_body(summary: &Summary, reader: &mut Reader<'_>) -> Option<Column> {
+    let count = summary.samples;
+    let values = read_values(summary, reader)?;
     let mut time = summary.first.millis();
     let mut times = Vec::with_capacity(count);
     times.push(time);
