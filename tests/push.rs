@@ -175,7 +175,7 @@ fn what_is_json_but_of_no_known_form_is_taken_and_kept_as_a_dead_letter() {
 #[test]
 fn a_real_telegraf_writes_and_what_is_no_device_of_its_token_is_told_so() {
     // Telegraf 1.37.2, built by tests/run where there is a Go that can.
-    let telegraf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/telegraf-1.37.2/telegraf");
+    let telegraf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.cache/telegraf-1.37.2-mqtt/telegraf");
     if !telegraf.exists() {
         println!(
             "SKIPPED: no Telegraf at {}: tests/run builds it with Go 1.25 or later",

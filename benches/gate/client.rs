@@ -42,14 +42,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Waits for answers; gives kind and packet identifier of each that has come, in order.
     pub(crate) async fn answers(&mut self, into: &mut Vec<(u8, u16)>) {
+        assert!(self.answers_or_end(into).await, "the peer closed a connection");
+    }
+
+    /// The same; says whether the connection is still there.
+    pub(crate) async fn answers_or_end(&mut self, into: &mut Vec<(u8, u16)>) -> bool {
         into.clear();
         while into.is_empty() {
-            let count = self
-                .stream
-                .read_buf(&mut self.received)
-                .await
-                .expect("the peer answers");
-            assert!(count > 0, "the peer closed a connection");
+            if self.stream.read_buf(&mut self.received).await.unwrap_or(0) == 0 {
+                return false;
+            }
             let mut rest = self.received.as_slice();
             while let [kind, length, tail @ ..] = rest {
                 if usize::from(*length) > tail.len() {
@@ -63,6 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             let kept = rest.len();
             self.received.drain(..self.received.len() - kept);
         }
+        true
     }
 }
 

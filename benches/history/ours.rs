@@ -1,0 +1,112 @@
+//! This program's store: each batch in the journal, fsynced, then in the series.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use store::journal::{Journal, JournalConfig};
+use store::series::{SeriesConfig, SeriesReader, SeriesStore};
+use telemetry::time::{Span, SystemClock};
+use telemetry::{Clock, Origin, Point, RawMessage, SeriesId, Timestamp};
+
+use crate::data::Fleet;
+use crate::engine::{Engine, Query};
+use crate::process;
+
+pub(crate) struct Ours {
+    folder: PathBuf,
+    journal: Journal,
+    pub(crate) store: SeriesStore,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Ours {
+    pub(crate) fn open(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).expect("the folder is ours");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        // Raw messages are kept only until they are stored, as with the peers.
+        let config = JournalConfig {
+            keep: Span::ZERO,
+            ..JournalConfig::default()
+        };
+        Self {
+            folder: folder.to_owned(),
+            journal: Journal::open(folder, config, Arc::clone(&clock)).expect("a journal"),
+            store: SeriesStore::open(folder, SeriesConfig::default(), clock).expect("a store"),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime"),
+        }
+    }
+}
+
+impl Engine for Ours {
+    fn name(&self) -> String {
+        "townwatch".to_owned()
+    }
+
+    fn promise(&self) -> String {
+        "in this process; each batch fsynced in the journal as the bytes that came, then readable; no decoding".to_owned()
+    }
+
+    fn prepare(&self, fleet: &Fleet, batch: &[Point]) -> Vec<u8> {
+        fleet.lines(batch)
+    }
+
+    fn append(&mut self, batch: &[Point], wire: Vec<u8>) {
+        let message = RawMessage {
+            arrived: Timestamp::from_millis(0),
+            origin: Origin::Mqtt,
+            sender: "fleet".parse().expect("a sound id"),
+            topic: "tw/v1/fleet/telemetry".into(),
+            payload: Bytes::from(wire),
+        };
+        let lsn = (self.runtime)
+            .block_on(self.journal.append(vec![message]))
+            .expect("the disk has room");
+        self.store.append(batch, lsn).expect("the disk has room");
+        self.journal.release(self.store.cursor());
+    }
+
+    fn settle(&mut self) {
+        self.store.flush().expect("the disk has room");
+        self.store.compact().expect("the disk has room");
+        self.journal.release(self.store.cursor());
+    }
+
+    /// Without the journal, which keeps the room of its greatest size.
+    fn bytes(&self) -> u64 {
+        let series = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("series");
+        let entries = std::fs::read_dir(&self.folder).expect("the folder is ours");
+        let entries = entries.filter_map(Result::ok).filter(series);
+        entries
+            .map(|entry| entry.metadata().map_or(0, |facts| facts.len()))
+            .sum()
+    }
+
+    fn cost(&self) -> (f64, f64) {
+        process::cost(std::process::id())
+    }
+
+    fn ask(&mut self, fleet: &Fleet, query: &Query) -> usize {
+        let at = Timestamp::from_millis;
+        let range = |series: u32, from: i64, to: i64| {
+            let samples = self.store.range(SeriesId(series), at(from), at(to), usize::MAX);
+            samples.expect("a sound store").len()
+        };
+        match query {
+            Query::Range(series, from, to) => range(*series, *from, *to),
+            Query::Many(series, from, to) => series.iter().map(|series| range(*series, *from, *to)).sum(),
+            Query::Latest => {
+                let count = u32::try_from(fleet.series.len()).expect("fewer than 2^32");
+                let latest = |series| self.store.latest(SeriesId(series)).expect("a sound store");
+                (0..count).filter_map(latest).count()
+            }
+            Query::Days(series, from, to) => {
+                let day = Span::from_millis(Timestamp::DAY_MS.unsigned_abs());
+                let windows = self.store.windows(SeriesId(*series), at(*from), at(*to), day);
+                windows.expect("a sound store").len()
+            }
+        }
+    }
+}
