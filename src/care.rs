@@ -53,8 +53,11 @@ pub(crate) fn put_back(options: &Restore) -> Result<ExitCode, Failure> {
     restore::inspect(&options.from).map_err(failed)?;
     let data = DataFolder::hold(&options.data)?;
     let mut told = Told::new("copying");
-    let manifest =
-        restore::restore(&options.from, data.path(), &mut |progress| told.tell(progress)).map_err(failed)?;
+    let clock = SystemClock::new();
+    let manifest = restore::restore(&options.from, data.path(), &clock, &mut |progress| {
+        told.tell(progress)
+    })
+    .map_err(failed)?;
     let place = options.data.display();
     let lines = [
         format!(

@@ -455,12 +455,25 @@ fn open_alarms(
     sun: Sun,
     config: &Config,
 ) -> Result<Arc<AlarmService>, Failure> {
+    let restores = state
+        .restores()
+        .map_err(|error| Failure::other("the alarms cannot be opened", error))?;
+    let mut settings = config.alarms.clone();
+    settings.restored = restores
+        .iter()
+        .map(|restore| {
+            (
+                restore.after_seq,
+                format!("~restored-{}", restore.at.millis()).into(),
+            )
+        })
+        .collect();
     AlarmService::open(
         Arc::clone(state),
         Arc::clone(catalogue),
         Arc::clone(clock),
         Arc::new(sun),
-        config.alarms.clone(),
+        settings,
     )
     .map(Arc::new)
     .map_err(|error| Failure::other("the alarms cannot be opened", error))

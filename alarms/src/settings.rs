@@ -32,6 +32,12 @@ pub struct AlarmSettings {
     /// every notice, which must not pass for one that was told before. Not for the configuration. Default: none.
     #[serde(skip)]
     pub volatile: Option<Box<str>>,
+    /// The alarms came out of a backup: those that were raised after the transition with this number bear this at the end
+    /// of the key of every notice, the last one that fits. After a backup the numbers of occurrences begin again where it
+    /// was taken, and a receiver must not take a new alarm for one that it was told before. Not for the configuration.
+    /// Default: none.
+    #[serde(skip)]
+    pub restored: Vec<(u64, Box<str>)>,
 }
 
 impl Default for AlarmSettings {
@@ -46,7 +52,17 @@ impl Default for AlarmSettings {
             webhooks: Vec::new(),
             allow: Vec::new(),
             volatile: None,
+            restored: Vec::new(),
         }
+    }
+}
+
+impl AlarmSettings {
+    /// What stands at the end of the key of every notice of an occurrence that was raised by transition `raised_seq`.
+    pub(crate) fn key_suffix(&self, raised_seq: u64) -> &str {
+        let restored = self.restored.iter().rev().find(|(after, _)| raised_seq > *after);
+        let restored = restored.map(|(_, suffix)| &**suffix);
+        self.volatile.as_deref().or(restored).unwrap_or_default()
     }
 }
 

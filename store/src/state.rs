@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod dead_letters;
 pub mod ledger;
 mod registry;
+mod restored;
 
 mod copy;
 
@@ -17,6 +18,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::reserve::Reserve;
+
+pub use restored::Restore;
 
 /// The version of the tables. A file of a later version is refused, never touched: version 1 knew no revocation, and
 /// would let in who was sent away.

@@ -188,7 +188,7 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
         ..
     } = *news;
     let notice = |channel: &str, fate| {
-        let suffix = settings.volatile.as_deref().unwrap_or_default();
+        let suffix = settings.key_suffix(alarm.raised_seq);
         let key = format!("{}.{}.{channel}{suffix}", alarm.id, transition.event.name());
         Notice {
             payload: message::payload(&key, news),

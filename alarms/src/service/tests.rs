@@ -190,6 +190,24 @@ fn a_notice_without_a_channel_says_so() {
 }
 
 #[test]
+fn after_a_restore_new_alarms_have_keys_that_were_never_told() {
+    // Given an alarm that was raised before the backup, with number 1,
+    let settings = AlarmSettings {
+        restored: vec![(1, "~restored-5".into()), (4, "~restored-9".into())],
+        ..AlarmSettings::default()
+    };
+    // then its notices keep their keys, later ones bear the mark of the restore that they came after.
+    assert_eq!(
+        [1, 2, 4, 5].map(|seq| settings.key_suffix(seq)),
+        ["", "~restored-5", "~restored-5", "~restored-9"]
+    );
+    // When the memory is all there is, its own mark counts.
+    let volatile = Some("~degraded-7".into());
+    let degraded = AlarmSettings { volatile, ..settings };
+    assert_eq!(degraded.key_suffix(5), "~degraded-7");
+}
+
+#[test]
 fn an_alarm_whose_rule_is_gone_is_closed_and_told() {
     let mut desk = Desk::new();
     desk.open().observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));

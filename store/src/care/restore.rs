@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
+use telemetry::Clock;
+
 use super::copy::{copy_still, empty, sum, sync, write_small};
-use super::folder::RESTORING_FILE;
+use super::folder::{RESTORING_FILE, STATE_FILE};
 use super::manifest::{self, MANIFEST_FILE, Manifest, ManifestError, SUMS_FILE, UNFINISHED_FILE, sum_of};
 use super::{CareError, Watcher};
 use crate::reserve::{DiskSpace, RESERVE_BYTES};
+use crate::state::State;
 
 /// Reads the list of a backup and finds out whether it is whole: the list is what was written, every file is there, of
 /// its size, and of a version that this program knows. The files themselves are not read.
@@ -72,7 +75,12 @@ pub fn inspect(from: &Path) -> Result<Manifest, CareError> {
 ///
 /// # Errors
 /// [`CareError`]. What was begun is taken away again.
-pub fn restore(from: &Path, data: &Path, watch: &mut Watcher<'_>) -> Result<Manifest, CareError> {
+pub fn restore(
+    from: &Path,
+    data: &Path,
+    clock: &dyn Clock,
+    watch: &mut Watcher<'_>,
+) -> Result<Manifest, CareError> {
     let manifest = inspect(from)?;
     empty(data)?;
     let needed_bytes = manifest.files.iter().map(|file| file.size_bytes).sum();
@@ -92,7 +100,8 @@ pub fn restore(from: &Path, data: &Path, watch: &mut Watcher<'_>) -> Result<Mani
         "a backup is being restored here, or was given up: empty this folder\n",
     )?;
     sync(data)?;
-    if let Err(error) = copy_all(from, data, &manifest, watch) {
+    let copied = copy_all(from, data, &manifest, watch);
+    if let Err(error) = copied.and_then(|()| note(data, clock)) {
         clean_up(data, &manifest);
         return Err(error);
     }
@@ -112,6 +121,15 @@ fn copy_all(from: &Path, data: &Path, manifest: &Manifest, watch: &mut Watcher<'
                 why: "its SHA-256 is another".to_owned(),
             });
         }
+    }
+    Ok(())
+}
+
+/// Has the alarms know that what they count from now on was counted before.
+fn note(data: &Path, clock: &dyn Clock) -> Result<(), CareError> {
+    let file = data.join(STATE_FILE);
+    if file.exists() {
+        State::open(&file)?.note_restore(clock.now())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use telemetry::{DeviceId, Lsn, Origin, Point, Quality, RawMessage, Sample, Serie
 
 use super::backup::{Order, take};
 use super::manifest::{MANIFEST_FILE, SUMS_FILE, UNFINISHED_FILE};
-use super::restore::{inspect, restore};
+use super::restore::inspect;
 use super::verify::{Part, Report, verify};
 use super::*;
 use crate::journal::{Journal, JournalConfig};
@@ -95,6 +95,11 @@ fn back_up(data: &Path, to: &Path) -> Result<Manifest, CareError> {
     take(&order, &clock, &mut |_| {})
 }
 
+fn restore(from: &Path, to: &Path) -> Result<Manifest, CareError> {
+    let clock = ManualClock::at(Timestamp::from_millis(NOW));
+    super::restore::restore(from, to, &clock, &mut |_| {})
+}
+
 fn look(folder: &Path) -> Report {
     verify(folder, &mut |_| {}).unwrap()
 }
@@ -160,7 +165,7 @@ async fn a_backup_of_open_files_comes_back_as_they_were() {
         ]
     );
     // and what comes back holds everything before the moment: flushed points in days, the others in the journal.
-    restore(&to, &back, &mut |_| {}).unwrap();
+    restore(&to, &back).unwrap();
     assert_eq!(look(&back).findings, []);
     let house = House::open(&back);
     assert_eq!(house.series.cursor(), Lsn(50));
@@ -205,7 +210,7 @@ async fn backups_under_load_never_have_a_cursor_ahead_of_the_journal() {
         let manifest = tokio::task::spawn_blocking(move || {
             let manifest = back_up(&from, &to).unwrap();
             assert_eq!(look(&to).findings, [], "{manifest:?}");
-            restore(&to, &back, &mut |_| {}).unwrap()
+            restore(&to, &back).unwrap()
         })
         .await
         .unwrap();
@@ -264,7 +269,7 @@ async fn what_is_not_whole_or_not_empty_is_refused_and_left_alone() {
         bytes[middle] ^= 1;
         std::fs::write(to.join(name), &bytes).unwrap();
         assert!(
-            matches!(restore(&to, &back, &mut |_| {}), Err(CareError::Altered { .. })),
+            matches!(restore(&to, &back), Err(CareError::Altered { .. })),
             "{name}"
         );
         assert_eq!(names(&back), Vec::<String>::new(), "{name}");
@@ -274,10 +279,7 @@ async fn what_is_not_whole_or_not_empty_is_refused_and_left_alone() {
     }
     // A folder that holds something is not restored into.
     std::fs::write(back.join("journal.db"), "mine").unwrap();
-    assert!(matches!(
-        restore(&to, &back, &mut |_| {}),
-        Err(CareError::NotEmpty { .. })
-    ));
+    assert!(matches!(restore(&to, &back), Err(CareError::NotEmpty { .. })));
     assert_eq!(std::fs::read(back.join("journal.db")).unwrap(), b"mine");
 }
 
