@@ -2,8 +2,8 @@
 //!
 //! [`Figures::compute`] answers with a [`Figure`]: the number with its formula, policy, numerator,
 //! denominator, what was excluded and why, the share unknown, and the way to the readings behind it.
-//! Nothing is estimated in silence. Files here either decide (`colour`, `totaliser`, `reduction`,
-//! `lamp_night`: pure, over plain inputs) or do (`coverage`, `volume`, `lighting`, `gas`: read and gather).
+//! Nothing is estimated in silence. Files here either decide (`colour`, `reduction`, `lamp_night`: pure,
+//! over plain inputs) or do (`coverage`, `totaliser`, `volume`, `lighting`, `gas`: read and gather).
 //!
 //! Start with [`form`] (what a figure looks like), then `coverage`, the simplest of them.
 

@@ -1,6 +1,7 @@
 //! One question for a figure, with everything that answers it.
 
-use store::series::SeriesReader;
+use store::series::query::LastUsable;
+use store::series::{Cancel, SeriesReader};
 use telemetry::registry::{Site, SiteKind};
 use telemetry::sample::Sample;
 use telemetry::time::Timestamp;
@@ -9,8 +10,10 @@ use telemetry::{Catalogue, DeviceEntry, SeriesId};
 use super::form::{Excluded, Figure, Formula, Moment, Unknown, words};
 use super::{AlarmFacts, FigureError, PERIOD_DAYS_MAX, Policy, Scope, Sun};
 
-/// Samples of one series in one answer: 400 days at one every 10 s. More: [`FigureError::Series`].
+/// Samples of one series that are in memory at once: a month at more than one a second. More: [`FigureError::Series`].
 const SAMPLES_MAX: usize = 4_000_000;
+/// Bad samples in a row at the end of a period that are looked at one by one; more: the period is read.
+const BAD_ONES_SKIPPED: usize = 3;
 
 /// What is always the same about a figure.
 pub(super) struct Kind {
@@ -137,14 +140,37 @@ impl Asked<'_> {
         stations
     }
 
-    /// All samples of `from..to`, of any quality.
+    /// All samples of `from..to`, of any quality, of each of these series.
     pub(super) fn samples(
+        &self,
+        series: &[SeriesId],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Vec<Sample>>, FigureError> {
+        let never = Cancel::never();
+        Ok(self.series.range_many(series, from, to, SAMPLES_MAX, &never)?)
+    }
+
+    /// The last sample of `from..to` that is not bad.
+    pub(super) fn last_usable(
         &self,
         series: SeriesId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<Sample>, FigureError> {
-        Ok(self.series.range(series, from, to, SAMPLES_MAX)?)
+    ) -> Result<Option<Sample>, FigureError> {
+        // Behind a bad one there may be a good one: most often there is not a single bad one.
+        let mut until = to;
+        for _ in 0..BAD_ONES_SKIPPED {
+            match self.series.last_before(series, until)? {
+                Some(sample) if sample.time < from => return Ok(None),
+                Some(sample) if sample.quality.is_bad() => until = sample.time,
+                last => return Ok(last),
+            }
+        }
+        let mut last = LastUsable::default();
+        self.series
+            .scan(series, from, until, &Cancel::never(), &mut last)?;
+        Ok(last.found())
     }
 }
 

@@ -323,9 +323,11 @@ pub(super) fn usable(
     series: telemetry::SeriesId,
     at: Timestamp,
 ) -> Result<Option<Sample>, FigureError> {
-    let since = at.minus(horizon(asked.policy));
-    let samples = asked.samples(series, since, at.plus(Span::from_millis(1)))?;
-    Ok(samples.into_iter().rev().find(|sample| !sample.quality.is_bad()))
+    asked.last_usable(
+        series,
+        at.minus(horizon(asked.policy)),
+        at.plus(Span::from_millis(1)),
+    )
 }
 
 #[cfg(test)]

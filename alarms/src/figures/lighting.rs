@@ -1,11 +1,11 @@
 //! Lighting rate by night in lamp-minutes, 亮灯率.
 
 use jiff::civil::Date;
-use telemetry::DeviceEntry;
 use telemetry::profile::Domain;
 use telemetry::registry::Site;
 use telemetry::sample::Sample;
 use telemetry::time::{Span, Timestamp};
+use telemetry::{DeviceEntry, SeriesId};
 
 use super::asked::{Asked, Kind, series_link, signal};
 use super::form::{Excluded, Figure, Formula, Part, Variant, percent, share, words};
@@ -30,6 +30,8 @@ const KIND: Kind = Kind {
 };
 
 const MINUTE_MS: f64 = 60_000.0;
+/// Nights of a lamp whose readings are in memory at once.
+const NIGHTS_AT_ONCE: usize = 31;
 
 pub(super) fn compute(asked: &Asked<'_>) -> Result<Figure, FigureError> {
     let (from, to) = match (asked.from, asked.to) {
@@ -226,14 +228,28 @@ impl Judged<'_> {
     /// Its time over the given nights.
     fn over(&self, asked: &Asked<'_>, nights: &[(Date, Night)]) -> Result<LampTime, FigureError> {
         let mut time = LampTime::default();
+        for some in nights.chunks(NIGHTS_AT_ONCE) {
+            self.add_nights(asked, some, &mut time)?;
+        }
+        Ok(time)
+    }
+
+    /// Adds its time over nights that follow each other.
+    fn add_nights(
+        &self,
+        asked: &Asked<'_>,
+        nights: &[(Date, Night)],
+        time: &mut LampTime,
+    ) -> Result<(), FigureError> {
         let (Some((_, first)), Some((_, last))) = (nights.first(), nights.last()) else {
-            return Ok(time);
+            return Ok(());
         };
-        let read = |name: &str| match signal(self.entry, name) {
-            Some(series) => asked.samples(series, first.from.minus(self.lamp.hold), last.to),
-            None => Ok(Vec::new()),
-        };
-        let (relay, power, dim) = (read("relay")?, read("power")?, read("dim")?);
+        let known = ["relay", "power", "dim"].map(|name| signal(self.entry, name));
+        let series: Vec<SeriesId> = known.iter().flatten().copied().collect();
+        let mut found = asked
+            .samples(&series, first.from.minus(self.lamp.hold), last.to)?
+            .into_iter();
+        let [relay, power, dim] = known.map(|series| series.and_then(|_| found.next()).unwrap_or_default());
         for (evening, night) in nights {
             let (since, until) = (night.from.minus(self.lamp.hold), night.to);
             let readings = Readings {
@@ -251,7 +267,7 @@ impl Judged<'_> {
             time.add(lamp_time(due, readings, &self.lamp));
             time.excluded += night.to.millis_since(end);
         }
-        Ok(time)
+        Ok(())
     }
 
     /// When a half-night lamp goes out.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
-use telemetry::sample::Sample;
+use store::series::Cancel;
 use telemetry::time::Timestamp;
 
 use super::FigureError;
@@ -31,11 +31,6 @@ struct Mean {
 }
 
 impl Mean {
-    fn push(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
     /// None with fewer than `least` samples.
     fn value(self, least: u64) -> Option<f64> {
         (self.count >= least.max(1)).then(|| self.sum / self.count as f64)
@@ -238,26 +233,23 @@ fn days(
     to: Timestamp,
 ) -> Result<BTreeMap<Date, Day>, FigureError> {
     let mut days: BTreeMap<Date, Day> = BTreeMap::new();
-    let long_ms = asked.policy.sewage_volume.edge_gap_max.millis_i64();
-    for step in &station.metered.steps {
-        let date = asked.sun.date(step.to);
-        let long = step.to.millis_since(step.from) > long_ms && asked.sun.date(step.from) != date;
-        let day = days.entry(date).or_default();
-        let volume_m3 = step.volume_m3.unwrap_or_default();
-        if long {
-            day.undated_m3 += volume_m3;
-        } else {
-            day.volume_m3 += volume_m3;
-        }
+    for metered in &station.metered.days {
+        let day = days.entry(asked.sun.date(metered.cell.from)).or_default();
+        day.volume_m3 += metered.increase;
+        day.undated_m3 += metered.undated;
     }
-    for (series, pick) in [
-        (inflow, inflow_of as fn(&mut Day) -> &mut Mean),
-        (outflow, outflow_of),
-    ] {
-        for Sample { time, value, quality } in asked.samples(series, from, to)? {
-            if !quality.is_bad() {
-                pick(days.entry(asked.sun.date(time)).or_default()).push(value);
-            }
+    let civil = asked.sun.days(from, to)?;
+    let both = asked
+        .series
+        .windows_many(&[inflow, outflow], &civil, &Cancel::never())?;
+    for (windows, pick) in both
+        .iter()
+        .zip([inflow_of as fn(&mut Day) -> &mut Mean, outflow_of])
+    {
+        for window in windows {
+            let mean = pick(days.entry(asked.sun.date(window.start)).or_default());
+            mean.sum += window.sum;
+            mean.count += window.count;
         }
     }
     Ok(days)

@@ -32,6 +32,7 @@ pub(super) fn read<'a>(
     excluded: &mut Vec<Excluded>,
 ) -> Result<Vec<Station<'a>>, FigureError> {
     let policy = &asked.policy.sewage_volume;
+    let days = asked.sun.days(from, to)?;
     let mut stations = Vec::new();
     for (site, devices) in asked.stations(excluded) {
         let before = stations.len();
@@ -44,11 +45,10 @@ pub(super) fn read<'a>(
                 .signal_index(FLOW)
                 .and_then(|place| entry.profile.signals.get(place));
             let rate_max = flow.and_then(|flow| flow.range).map(|[_, most]| most);
-            let samples = asked.samples(total, from.minus(policy.edge_gap_max), to)?;
             stations.push(Station {
                 site,
                 entry,
-                metered: meter(&samples, from, to, rate_max, policy),
+                metered: meter(asked.series, total, &days, rate_max, policy)?,
                 link: series_link(entry, TOTAL, from, to),
             });
         }

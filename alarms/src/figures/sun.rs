@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use rustc_hash::FxHashMap;
 use solar_positioning::events::HorizonState;
 use solar_positioning::{Horizon, Location, SolarEvents};
+use store::series::{CivilUnit, Grid, SeriesError, Zone};
 use telemetry::registry::Position;
 use telemetry::time::{Span, Timestamp};
 
@@ -48,6 +49,7 @@ pub struct Night {
 pub struct Sun {
     location: Location,
     zone: TimeZone,
+    civil: Zone,
     after_sunset: Span,
     before_sunrise: Span,
     nights: Mutex<FxHashMap<Date, Option<Night>>>,
@@ -74,6 +76,7 @@ impl Sun {
         Ok(Self {
             location: Location { latitude, longitude },
             zone: TimeZone::get(zone).map_err(|_| SunError::Zone(zone.to_owned()))?,
+            civil: Zone::new(zone).map_err(|_| SunError::Zone(zone.to_owned()))?,
             after_sunset,
             before_sunrise,
             nights: Mutex::default(),
@@ -90,6 +93,14 @@ impl Sun {
     #[must_use]
     pub fn midnight(&self, date: Date) -> Timestamp {
         self.at_hour(date, 0)
+    }
+
+    /// The civil days of `from..to`; the first and the last are cut off there.
+    ///
+    /// # Errors
+    /// [`SeriesError::TooManyWindows`] for more than a million.
+    pub fn days(&self, from: Timestamp, to: Timestamp) -> Result<Grid, SeriesError> {
+        self.civil.grid(CivilUnit::Day, from, to)
     }
 
     /// RFC 3339 with the county's offset, in whole seconds.

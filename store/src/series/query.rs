@@ -11,7 +11,7 @@ mod mean;
 mod states;
 
 pub use curve::{Curve, curve};
-pub use increase::{Counter, Increase, Increases, OnReset, increases};
+pub use increase::{Counter, Increase, Increases, LastUsable, OnReset, increases};
 pub use mean::{Means, TimeWeighted, time_weighted_means};
 pub use states::{STATES_MAX, Stay, Stays, state_durations};
 

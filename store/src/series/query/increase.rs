@@ -220,8 +220,16 @@ impl Sink for Increases<'_> {
 }
 
 /// Keeps the last reading that is not bad.
-#[derive(Default)]
-struct LastUsable(Option<Sample>);
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastUsable(Option<Sample>);
+
+impl LastUsable {
+    /// The last reading that is not bad; none when there was none.
+    #[must_use]
+    pub const fn found(self) -> Option<Sample> {
+        self.0
+    }
+}
 
 impl Sink for LastUsable {
     fn samples(&mut self, samples: &[Sample]) -> ControlFlow<()> {
