@@ -8,7 +8,7 @@ pub mod scale;
 pub mod trace;
 
 use telemetry::profile::Signal;
-use telemetry::time::{Span, Timestamp};
+use telemetry::time::Timestamp;
 
 pub use draw::{DrawError, svg};
 use trace::Trace;
@@ -35,20 +35,6 @@ pub struct Chart<'a> {
     pub lang: Lang,
     /// The county's calendar.
     pub civil: &'a Civil,
-}
-
-/// Width of one window of a down-sampled chart: one px of `width`, but never less than 1 ms.
-#[must_use]
-pub fn window(from: Timestamp, to: Timestamp, width: u32) -> Span {
-    let span = u64::try_from(to.millis_since(from)).unwrap_or(0);
-    Span::from_millis(span.div_ceil(u64::from(width.max(1))).max(1))
-}
-
-/// Whether so many samples are expected that windows must stand in for them: more than two a px.
-#[must_use]
-pub fn is_dense(from: Timestamp, to: Timestamp, every: Span, width: u32) -> bool {
-    let span = u64::try_from(to.millis_since(from)).unwrap_or(0);
-    span / every.millis().max(1) > u64::from(width) * 2
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Civil time: instants as the people of the county read them, in the county's time zone.
 
 use jiff::tz::TimeZone;
+use store::series::{CivilUnit, Grid, SeriesError, Zone};
 use telemetry::time::Timestamp;
 
 /// The county's calendar and clock.
 #[derive(Clone, Debug)]
 pub struct Civil {
     zone: TimeZone,
+    units: Zone,
 }
 
 impl Civil {
@@ -17,7 +19,19 @@ impl Civil {
             tracing::warn!(zone, %error, "unknown time zone, pages show UTC");
             TimeZone::UTC
         });
-        Self { zone }
+        let units = zone.iana_name().and_then(|name| Zone::new(name).ok());
+        Self {
+            zone,
+            units: units.unwrap_or(Zone::UTC),
+        }
+    }
+
+    /// The days, months or lighting nights that overlap `from..to`; the first and the last are cut off there.
+    ///
+    /// # Errors
+    /// [`SeriesError::TooManyWindows`] for more than a million.
+    pub fn grid(&self, unit: CivilUnit, from: Timestamp, to: Timestamp) -> Result<Grid, SeriesError> {
+        self.units.grid(unit, from, to)
     }
 
     fn zoned(&self, at: Timestamp) -> Option<jiff::ZonedDateTime> {

@@ -10,7 +10,7 @@ pub const STREAMS_MAX: usize = 256;
 pub const READS_MAX: usize = 8;
 /// How long a request waits for a reader. Then it is refused with 503.
 pub const READ_WAIT: Duration = Duration::from_secs(5);
-/// How long a request may take. Then it is answered with 503; a read that has begun ends on its own.
+/// How long a request may take. Then it is answered with 503; a read of series that has begun ends soon after.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// How long open requests may still take after the stop was asked for.
 pub const DRAIN: Duration = Duration::from_secs(5);
@@ -22,6 +22,10 @@ pub const NAME_CHARS_MAX: usize = 64;
 pub const REMARK_CHARS_MAX: usize = 500;
 /// Points in one series answer. More: refused with 400 and the advice to ask for windows.
 pub const POINTS_MAX: usize = 100_000;
+/// Windows in one answer about states: each may have 64 of them. More: refused with 400.
+pub const STATE_WINDOWS_MAX: usize = 10_000;
+/// Series in one answer of the list. When it is full, the header `Townwatch-More: true` says so and `skip=` leads on.
+pub const SERIES_LISTED_MAX: usize = 10_000;
 /// Alarms in one answer. When it is full, the header `Townwatch-More: true` says so and `before=` leads on.
 pub const ALARMS_MAX: usize = 5000;
 /// Open alarms that the board keeps. More: the oldest are not shown on pages; the count says "5000".

@@ -278,12 +278,12 @@ impl From<SeriesError> for Problem {
             SeriesError::TooManyWindows { .. } => {
                 Self::too_much(error.to_string(), "ask for a shorter time, or for longer windows")
             }
-            SeriesError::TooManyStates { .. } => {
-                Self::too_much(error.to_string(), "ask for windows with `every=` and `agg=`")
-            }
-            SeriesError::Engine { .. } | SeriesError::Damaged(_) | SeriesError::Cancelled => {
-                Self::internal("reading series", &error)
-            }
+            SeriesError::TooManyStates { .. } => Self::too_much(
+                error.to_string(),
+                "ask for another aggregate: this signal has no states",
+            ),
+            SeriesError::Cancelled => Self::busy(error.to_string()),
+            SeriesError::Engine { .. } | SeriesError::Damaged(_) => Self::internal("reading series", &error),
         }
     }
 }

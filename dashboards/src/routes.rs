@@ -36,6 +36,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             post(api::access::change_account),
         )
         .route("/series", get(api::series::series))
+        .route("/series/list", get(api::series::list::list))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
         .route("/figures", get(api::figures::list))
@@ -137,5 +138,7 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
 
 #[cfg(test)]
 mod access_tests;
+#[cfg(test)]
+mod series_tests;
 #[cfg(test)]
 mod tests;

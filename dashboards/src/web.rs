@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use alarms::figures::Figures;
-use store::series::SeriesReader;
+use store::series::{Cancel, SeriesReader};
 use store::state::State;
 use telemetry::{Catalogue, Clock};
 use tokio::net::TcpListener;
@@ -119,6 +119,17 @@ impl App {
         })
     }
 
+    /// As [`App::blocking`], for reads that may take long: `read` is told when nobody waits for its answer any more,
+    /// because the client has gone or the request took too long.
+    pub(crate) async fn asking<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self, &Cancel) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let cancel = Cancel::new();
+        let _waiting = Waiting(cancel.clone());
+        self.blocking(move |app| read(app, &cancel)).await
+    }
+
     /// Runs `read` on a blocking thread; waits for a free one, but not for ever.
     pub(crate) async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
@@ -137,6 +148,15 @@ impl App {
         });
         done.await
             .map_err(|error| Problem::internal("reading the stores", &error))?
+    }
+}
+
+/// Somebody waits for the answer for as long as this lives.
+struct Waiting(Cancel);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use telemetry::profile::{Domain, Signal, SignalKind, Title};
 use telemetry::registry::{Attribute, Position};
 use telemetry::sample::Sample;
-use telemetry::{DeviceEntry, Timestamp};
+use telemetry::{DeviceEntry, SeriesId, Timestamp};
 
 use super::{Shared, device};
 use crate::book::Moment;
@@ -49,18 +49,23 @@ struct SignalView<'a> {
     states: &'a BTreeMap<String, Title>,
 }
 
+/// What the numbers of a signal mean, as the API names it.
+pub(crate) fn kind_name(kind: SignalKind) -> &'static str {
+    match kind {
+        SignalKind::Number => "number",
+        SignalKind::Bool => "bool",
+        SignalKind::State => "state",
+        SignalKind::Counter => "counter",
+    }
+}
+
 impl<'a> SignalView<'a> {
     fn of(signal: &'a Signal) -> Self {
         Self {
             name: signal.name.as_str(),
             title: &signal.title,
             unit: &signal.unit,
-            kind: match signal.kind {
-                SignalKind::Number => "number",
-                SignalKind::Bool => "bool",
-                SignalKind::State => "state",
-                SignalKind::Counter => "counter",
-            },
+            kind: kind_name(signal.kind),
             range: signal.range,
             states: &signal.states,
         }
@@ -144,14 +149,13 @@ struct LatestOfDevice<'a> {
 
 /// The newest sample of every signal of a device: what the live feed saw, else what the store has. Blocking.
 pub(crate) fn newest(app: &App, place: usize, entry: &DeviceEntry) -> Result<Vec<Option<Sample>>, Problem> {
-    let (_, latest) = app.web.live.device(place);
-    let pairs = latest.iter().zip(&entry.series);
-    pairs
-        .map(|(seen, series)| match seen {
-            Some(sample) => Ok(Some(*sample)),
-            None => Ok(app.web.series.latest(*series)?),
-        })
-        .collect()
+    let (_, seen) = app.web.live.device(place);
+    let pairs = seen.iter().zip(&entry.series);
+    let unseen = pairs.filter_map(|(seen, series)| seen.is_none().then_some(*series));
+    let asked: Vec<SeriesId> = unseen.collect();
+    let mut stored = app.web.series.latest_many(&asked)?.into_iter();
+    let newest = seen.iter().map(|seen| seen.or_else(|| stored.next().flatten()));
+    Ok(newest.collect())
 }
 
 /// `GET /api/v1/devices/{device}/latest`.

@@ -1,46 +1,29 @@
-//! `GET series`: samples of one signal, or windows of them.
+//! `GET series`: samples of one signal, windows of them, or a curve of as many points as a chart shows.
+//!
+//! [`question`] decides what was asked and what a window comes to; [`list`] says which series there are.
+
+pub(crate) mod list;
+mod question;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use store::series::Window;
+use store::series::query::{Counter, Curve, OnReset, curve, increases, state_durations, time_weighted_means};
+use store::series::{Cancel, Grid, SeriesReader, Window};
 use telemetry::quality::{Bad, Quality};
 use telemetry::sample::Sample;
 use telemetry::time::Span;
-use telemetry::{SeriesId, Timestamp};
+use telemetry::{DeviceEntry, SeriesId, Timestamp};
 
+use self::question::{How, Question, Row, Value};
 use super::{Shared, device};
 use crate::book::Moment;
-use crate::limits::POINTS_MAX;
+use crate::chart::trace::GAP_INTERVALS;
+use crate::limits::{POINTS_MAX, STATE_WINDOWS_MAX};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::web::App;
-
-/// How a window becomes one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aggregate {
-    Min,
-    Max,
-    Mean,
-    Sum,
-    Count,
-    First,
-    Last,
-}
-
-const AGGREGATES: [(&str, Aggregate); 7] = [
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-    ("mean", Aggregate::Mean),
-    ("sum", Aggregate::Sum),
-    ("count", Aggregate::Count),
-    ("first", Aggregate::First),
-    ("last", Aggregate::Last),
-];
-
-/// `[ms, value, quality]`.
-type Row = (Timestamp, Option<f64>, &'static str);
 
 #[derive(Debug, Serialize)]
 struct SeriesView<'a> {
@@ -50,11 +33,38 @@ struct SeriesView<'a> {
     from: Moment,
     to: Moment,
     #[serde(skip_serializing_if = "Option::is_none")]
-    every: Option<Span>,
+    every: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agg: Option<&'static str>,
-    points: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Span>,
+    #[serde(flatten)]
+    found: Found,
 }
+
+/// What was found, in one of two forms.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Found {
+    Points {
+        points: Vec<Row>,
+    },
+    Curve {
+        /// Length of its windows.
+        width: Span,
+        curve: Vec<CurveRow>,
+    },
+}
+
+/// `[ms, first, least, greatest, last, quality]`.
+type CurveRow = (
+    Timestamp,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    &'static str,
+);
 
 /// The value of a sample; none where there never was one, so that nobody takes the stored 0 for a reading.
 pub(crate) fn value_of(sample: &Sample) -> Option<f64> {
@@ -65,27 +75,20 @@ pub(crate) fn value_of(sample: &Sample) -> Option<f64> {
 }
 
 fn row_of(sample: &Sample) -> Row {
-    (sample.time, value_of(sample), sample.quality.name())
+    let value = Value::Number(value_of(sample));
+    (sample.time, value, sample.quality.name())
 }
 
-/// A window's time is its first instant. `uncertain`: bad samples were left out; `bad`: there are no others.
-fn window_row(window: &Window, how: Aggregate) -> Row {
-    let quality = match window {
-        Window { count: 0, .. } => "bad",
-        Window { bad: 0, .. } => "good",
-        _ => "uncertain",
-    };
+fn curve_row(window: &Window) -> CurveRow {
     let some = |value: f64| (window.count > 0).then_some(value);
-    let value = match how {
-        Aggregate::Min => some(window.min),
-        Aggregate::Max => some(window.max),
-        Aggregate::Mean => window.mean(),
-        Aggregate::Sum => some(window.sum),
-        Aggregate::Count => Some(window.count as f64),
-        Aggregate::First => some(window.first.value),
-        Aggregate::Last => some(window.last.value),
-    };
-    (window.start, value, quality)
+    (
+        window.start,
+        some(window.first.value),
+        some(window.min),
+        some(window.max),
+        some(window.last.value),
+        question::quality_of(window),
+    )
 }
 
 /// `from` and `to` of a request; the last day where they are left out.
@@ -103,66 +106,46 @@ pub(crate) fn period(app: &App, params: &Params, days: u64) -> Result<(Timestamp
     Ok((from, to))
 }
 
-fn aggregate(params: &Params) -> Result<Option<(Span, &'static str, Aggregate)>, Problem> {
-    let every: Option<Span> = params.parse("every")?;
-    let name = params.text("agg");
-    let Some(every) = every else {
-        return match name {
-            None => Ok(None),
-            Some(_) => Err(Problem::bad_parameter(
-                "every",
-                "agg needs every",
-                "add every=, e.g. every=1h",
-            )),
-        };
-    };
-    if every == Span::ZERO {
-        return Err(Problem::bad_parameter(
-            "every",
-            "every is 0",
-            "give a span of at least 1ms",
-        ));
-    }
-    let name = name.unwrap_or("mean");
-    let known = AGGREGATES.into_iter().find(|(known, _)| *known == name);
-    known.map(|(name, how)| Some((every, name, how))).ok_or_else(|| {
-        Problem::bad_parameter(
-            "agg",
-            format!(
-                "there is no aggregate {:?}",
-                name.chars().take(40).collect::<String>()
-            ),
-            "use min, max, mean, sum, count, first or last",
-        )
-    })
-}
-
-/// `GET /api/v1/series?device=&signal=&from=&to=[&every=&agg=]`.
+/// `GET /api/v1/series?device=&signal=&from=&to=[&every=&agg=[&hold=][&modulus=]|&max_points=]`.
 pub(crate) async fn series(State(app): Shared, params: Params) -> Result<Response, Problem> {
-    params.only(&["device", "signal", "from", "to", "every", "agg"])?;
+    params.only(&[
+        "device",
+        "signal",
+        "from",
+        "to",
+        "every",
+        "agg",
+        "hold",
+        "modulus",
+        "max_points",
+    ])?;
     let id = params.required("device")?.to_owned();
     let name = params.required("signal")?.to_owned();
     let (from, to) = period(&app, &params, 1)?;
-    let windows = aggregate(&params)?;
-    if let Some((every, ..)) = windows
-        && u64::try_from(to.millis_since(from)).unwrap_or(u64::MAX) / every.millis() > POINTS_MAX as u64
-    {
-        return Err(Problem::too_much(
-            format!("more than {POINTS_MAX} windows between from and to"),
-            "ask for a shorter time, or for longer windows",
-        ));
-    }
-    app.blocking(move |app| {
+    let question = Question::read(&params)?;
+    let grid = question.grid(&app.civil, from, to)?;
+    app.asking(move |app, cancel| {
         let (_, entry) = device(app, &id)?;
-        let place = entry.profile.signal_index(&name);
-        let found =
-            place.and_then(|place| Some((entry.profile.signals.get(place)?, *entry.series.get(place)?)));
-        let Some((signal, series)) = found else {
-            return Err(Problem::missing(
-                "signal",
-                &name,
-                format!("GET /api/v1/devices/{id} lists its signals"),
-            ));
+        let (signal, series) = signal_of(entry, &name)?;
+        let hold = question.hold(Span::from_millis(
+            entry
+                .profile
+                .report_interval
+                .millis()
+                .saturating_mul(GAP_INTERVALS),
+        ));
+        let asked = Asked {
+            reader: app.web.series.as_ref(),
+            series,
+            hold: hold.unwrap_or(Span::ZERO),
+            cancel,
+        };
+        let found = match (&question, &grid) {
+            (Question::Windows { how, .. }, Some(grid)) => Found::Points {
+                points: asked.windows(*how, grid)?,
+            },
+            (Question::Curve { points_max }, _) => asked.curve(from, to, *points_max)?,
+            (Question::Samples | Question::Windows { .. }, _) => asked.samples(from, to)?,
         };
         let view = SeriesView {
             device: entry.device.id.as_str(),
@@ -170,32 +153,112 @@ pub(crate) async fn series(State(app): Shared, params: Params) -> Result<Respons
             unit: &signal.unit,
             from: from.into(),
             to: to.into(),
-            every: windows.map(|(every, ..)| every),
-            agg: windows.map(|(_, name, _)| name),
-            points: points(app, series, from, to, windows.map(|(every, _, how)| (every, how)))?,
+            every: question.every(),
+            agg: question.agg(),
+            hold,
+            found,
         };
         Ok(Json(view).into_response())
     })
     .await
 }
 
-fn points(
-    app: &App,
-    series: SeriesId,
-    from: Timestamp,
-    to: Timestamp,
-    windows: Option<(Span, Aggregate)>,
-) -> Result<Vec<Row>, Problem> {
-    let reader = &app.web.series;
-    Ok(match windows {
-        None => reader
-            .range(series, from, to, POINTS_MAX)?
-            .iter()
-            .map(row_of)
-            .collect(),
-        Some((every, how)) => {
-            let windows = reader.windows(series, from, to, every)?;
-            windows.iter().map(|window| window_row(window, how)).collect()
-        }
+/// A signal of a device, with its series.
+pub(crate) fn signal_of<'a>(
+    entry: &'a DeviceEntry,
+    name: &str,
+) -> Result<(&'a telemetry::profile::Signal, SeriesId), Problem> {
+    let place = entry.profile.signal_index(name);
+    let found = place.and_then(|place| Some((entry.profile.signals.get(place)?, *entry.series.get(place)?)));
+    found.ok_or_else(|| {
+        let id = &entry.device.id;
+        Problem::missing(
+            "signal",
+            name,
+            format!("GET /api/v1/devices/{id} lists its signals"),
+        )
     })
 }
+
+/// One question to the store.
+struct Asked<'a> {
+    reader: &'a dyn SeriesReader,
+    series: SeriesId,
+    /// For how long a value holds.
+    hold: Span,
+    cancel: &'a Cancel,
+}
+
+impl Asked<'_> {
+    fn samples(&self, from: Timestamp, to: Timestamp) -> Result<Found, Problem> {
+        let found = self
+            .reader
+            .range_many(&[self.series], from, to, POINTS_MAX, self.cancel)?;
+        Ok(Found::Points {
+            points: found.iter().flatten().map(row_of).collect(),
+        })
+    }
+
+    /// At most `points_max` numbers: so many samples, or windows of four values each.
+    fn curve(&self, from: Timestamp, to: Timestamp, points_max: usize) -> Result<Found, Problem> {
+        let pixels = (points_max / 4).max(1);
+        Ok(
+            match curve(self.reader, self.series, from, to, pixels, self.cancel)? {
+                Curve::Samples(samples) => Found::Points {
+                    points: samples.iter().map(row_of).collect(),
+                },
+                Curve::Windows { windows, width } => Found::Curve {
+                    width,
+                    curve: windows.iter().map(curve_row).collect(),
+                },
+            },
+        )
+    }
+
+    fn windows(&self, how: How, grid: &Grid) -> Result<Vec<Row>, Problem> {
+        let Self {
+            reader,
+            series,
+            hold,
+            cancel,
+        } = *self;
+        Ok(match how {
+            How::Window(how) => {
+                let windows = reader.windows_in(series, grid, cancel)?;
+                windows
+                    .iter()
+                    .map(|window| question::window_row(window, how))
+                    .collect()
+            }
+            How::MeanTimeWeighted => {
+                let means = time_weighted_means(reader, series, grid, hold, cancel)?;
+                means.iter().filter_map(question::mean_row).collect()
+            }
+            How::Increase { modulus } => {
+                let counter = Counter {
+                    modulus,
+                    rollover_band: ROLLOVER_BAND,
+                    on_reset: OnReset::FromZero,
+                    rate_max_per_h: None,
+                    slack: 0.0,
+                    gap_max: hold,
+                };
+                let grown = increases(reader, series, grid, counter, cancel)?;
+                grown.iter().filter_map(question::increase_row).collect()
+            }
+            How::StateDuration => {
+                if grid.len() > STATE_WINDOWS_MAX {
+                    return Err(Problem::too_much(
+                        format!("more than {STATE_WINDOWS_MAX} windows of states between from and to"),
+                        "ask for a shorter time, or for longer windows",
+                    ));
+                }
+                let stays = state_durations(reader, series, grid, hold, cancel)?;
+                stays.iter().filter_map(question::stay_row).collect()
+            }
+        })
+    }
+}
+
+/// How near to both ends of its range the fall of a counter must be to be a roll-over: share of the modulus.
+const ROLLOVER_BAND: f64 = 0.1;

@@ -4,6 +4,7 @@ use store::series::gather;
 use telemetry::Timestamp;
 use telemetry::quality::{Bad, Quality, Uncertain};
 use telemetry::sample::Sample;
+use telemetry::time::Span;
 
 use super::*;
 use crate::testkit;
@@ -68,7 +69,7 @@ fn windows_break_the_line_too_and_keep_the_peak_of_a_single_sample() {
     let late = (-240..-180).map(|m| good(m, 1.0));
     let width = Span::from_secs(600);
     let windows = gather(early.chain(late), at(-600), width);
-    let trace = Trace::of_windows(&windows, width, Span::from_secs(60));
+    let trace = Trace::of_windows(&windows, at(-600), width, Span::from_secs(60));
     assert_eq!(trace.segments.len(), 2);
     assert_eq!(trace.extent(), Some((1.0, 9.0)), "the spike lasts");
     let svg = drawn("st-1", "flow", trace);
@@ -130,11 +131,4 @@ fn states_are_steps_between_their_names() {
 #[test]
 fn nothing_to_draw_says_so() {
     assert!(drawn("st-1", "flow", Trace::default()).contains("无数据"));
-}
-
-#[test]
-fn a_year_of_minutes_is_drawn_by_windows_and_a_day_of_quarter_hours_is_not() {
-    assert!(is_dense(at(-525_600), at(0), Span::from_secs(60), 720));
-    assert!(!is_dense(at(-1440), at(0), every(), 720));
-    assert_eq!(window(at(-1440), at(0), 720), Span::from_secs(120));
 }

@@ -61,9 +61,10 @@ impl Trace {
         trace
     }
 
-    /// The trace of windows of length `width`, in order, of a device that reports every `every`.
+    /// The trace of windows of length `width`, in order, of a device that reports every `every`. What a first window
+    /// holds from before `from` is drawn at `from`.
     #[must_use]
-    pub fn of_windows(windows: &[Window], width: Span, every: Span) -> Self {
+    pub fn of_windows(windows: &[Window], from: Timestamp, width: Span, every: Span) -> Self {
         let mut trace = Self {
             summarised: true,
             ..Self::default()
@@ -71,13 +72,14 @@ impl Trace {
         let longest = longest(every).max(width.millis_i64().saturating_mul(2));
         for window in windows {
             if window.bad > 0 {
-                trace.bad.push(window.start);
+                trace.bad.push(window.start.max(from));
             }
             if let Some(value) = window.mean() {
                 let time = Timestamp::from_millis(i64::midpoint(
                     window.first.time.millis(),
                     window.last.time.millis(),
-                ));
+                ))
+                .max(from);
                 trace.push(
                     Mark {
                         time,

@@ -96,10 +96,7 @@ impl LiveFeed {
     /// [`SeriesError`] when the store fails; what was read till then stays.
     pub fn recall(&self, series: &dyn SeriesReader, now: Timestamp) -> Result<(), SeriesError> {
         for (place, entry) in self.catalogue.devices().iter().enumerate() {
-            let mut found = Vec::with_capacity(entry.series.len());
-            for id in &entry.series {
-                found.push(series.latest(*id)?);
-            }
+            let found = series.latest_many(&entry.series)?;
             let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(device) = devices.get_mut(place) else {
                 continue;

@@ -3,20 +3,18 @@
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use store::series::SeriesError;
+use store::series::Cancel;
+use store::series::query::{Curve, curve};
 use telemetry::time::Span;
 use telemetry::{SeriesId, Timestamp};
 
 use super::shell::Ask;
-use crate::api::series::period;
+use crate::api::series::{period, signal_of};
 use crate::api::{Shared, device};
 use crate::chart::trace::Trace;
 use crate::chart::{self, Chart};
 use crate::problem::Problem;
 use crate::web::App;
-
-/// Samples that are drawn one by one; when there are more, windows stand in for them.
-const SAMPLES_MAX: usize = 6000;
 
 /// `GET /charts/{device}/{signal}.svg?[days=|from=&to=]&width=&height=&lang=`.
 pub(crate) async fn chart(
@@ -38,22 +36,13 @@ pub(crate) async fn chart(
     let (from, to) = period(&app, &ask.params, u64::from(days))?;
     let width = ask.params.number("width", 200..=2000, 720)?;
     let height = ask.params.number("height", 100..=1000, 190)?;
-    app.blocking(move |app| {
+    app.asking(move |app, cancel| {
         let (_, entry) = device(app, &id)?;
-        let place = entry.profile.signal_index(&name);
-        let found =
-            place.and_then(|place| Some((entry.profile.signals.get(place)?, *entry.series.get(place)?)));
-        let (signal, series) = found.ok_or_else(|| {
-            Problem::missing(
-                "signal",
-                &name,
-                format!("GET /api/v1/devices/{id} lists its signals"),
-            )
-        })?;
+        let (signal, series) = signal_of(entry, &name)?;
         let every = entry.profile.report_interval;
         let chart = Chart {
             signal,
-            trace: trace(app, series, (from, to), width, every)?,
+            trace: trace(app, series, (from, to), width, every, cancel)?,
             from,
             to,
             width,
@@ -67,26 +56,19 @@ pub(crate) async fn chart(
     .await
 }
 
-/// Single samples where they are few, else windows a px wide that keep every peak.
+/// Single samples where they are few, else windows of about a px that keep every peak.
 fn trace(
     app: &App,
     series: SeriesId,
     (from, to): (Timestamp, Timestamp),
     width: u32,
     every: Span,
+    cancel: &Cancel,
 ) -> Result<Trace, Problem> {
-    let reader = &app.web.series;
-    if !chart::is_dense(from, to, every, width) {
-        match reader.range(series, from, to, SAMPLES_MAX) {
-            Ok(samples) => return Ok(Trace::of_samples(&samples, every)),
-            Err(SeriesError::TooMany { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let window = chart::window(from, to, width);
-    Ok(Trace::of_windows(
-        &reader.windows(series, from, to, window)?,
-        window,
-        every,
-    ))
+    let pixels = usize::try_from(width).unwrap_or(1);
+    let found = curve(app.web.series.as_ref(), series, from, to, pixels, cancel)?;
+    Ok(match found {
+        Curve::Samples(samples) => Trace::of_samples(&samples, every),
+        Curve::Windows { windows, width } => Trace::of_windows(&windows, from, width, every),
+    })
 }
