@@ -2,6 +2,7 @@
 
 mod access;
 mod care;
+mod transfer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use access::{
     TokenCommand,
 };
 pub(crate) use care::{Backup, Repair, Restore, Verify};
+pub(crate) use transfer::{Export, ExportFormat, Import, ImportFormat, LinePrecision};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped in order
@@ -70,6 +72,12 @@ pub(crate) enum Command {
     /// Make a data folder from a backup.
     #[command(after_help = care::RESTORE_HELP)]
     Restore(Restore),
+    /// Write points as CSV or Parquet, beside a running server or without one.
+    #[command(after_help = transfer::EXPORT_HELP)]
+    Export(Export),
+    /// Bring history from CSV or line protocol into a data folder that no server uses.
+    #[command(after_help = transfer::IMPORT_HELP)]
+    Import(Import),
     /// Say what is damaged in a data folder that no server uses, or in a backup.
     #[command(after_help = care::VERIFY_HELP)]
     Verify(Verify),

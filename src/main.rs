@@ -16,10 +16,12 @@ mod device;
 mod doors;
 mod early;
 mod exit;
+mod export;
 mod failed_starts;
 mod field;
 mod hazard;
 mod identify;
+mod import;
 mod intake;
 mod keeper;
 mod logging;
@@ -61,6 +63,8 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Account(command) => account::run(&command),
         Command::Backup(options) => care::back_up(&options),
         Command::Restore(options) => care::put_back(&options),
+        Command::Export(options) => export::run(&options),
+        Command::Import(options) => import::run(&options),
         Command::Verify(options) => care::look(&options),
         Command::Repair(options) => care::mend(&options),
     }

@@ -156,7 +156,7 @@ pub(crate) fn open_state(data: &DataFolder, reserve: &Arc<Reserve>) -> Result<Ar
 }
 
 /// Puts the server itself among the devices of the catalogue.
-fn register_self(
+pub(crate) fn register_self(
     registry: &mut Registry,
     profiles: &BTreeMap<Box<str>, Arc<Profile>>,
 ) -> Result<(), Failure> {

@@ -33,4 +33,5 @@ mod push;
 mod sessions;
 mod simulated;
 mod structure;
+mod transfer;
 mod ways_in;

@@ -16,6 +16,7 @@ pub mod account;
 pub mod consumer;
 pub mod decoder;
 pub mod external;
+pub mod history;
 pub mod hj212;
 pub mod modbus;
 pub mod pipeline;

@@ -21,6 +21,7 @@ mod committer;
 mod file;
 mod record;
 mod ring;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -36,6 +37,8 @@ use telemetry::{Clock, Lsn, RawMessage};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::reserve::Reserve;
+
+pub use tail::tail;
 
 use committer::{Committer, Published, Request, Shared};
 use file::JournalFile;

@@ -18,6 +18,7 @@
 //! - Any other I/O error: nothing is taken or written any more in this process; reading goes on.
 //! - Points older than [`SeriesConfig::keep`] are counted as too old and not kept.
 
+mod archive;
 mod block;
 pub(crate) mod check;
 mod civil;
@@ -29,6 +30,7 @@ mod faults;
 mod flush;
 mod grid;
 mod head;
+mod import;
 mod index;
 mod ints;
 mod merge;
@@ -52,6 +54,7 @@ use std::thread::JoinHandle;
 use telemetry::time::Span;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
+pub use archive::{Archive, TAIL_POINTS_MAX};
 pub(crate) use check::{DAY_VERSION, INDEX_FILE, INDEX_VERSION, day_of, file_name};
 pub use civil::{CivilUnit, UnknownZone, Zone};
 use engine::Engine;

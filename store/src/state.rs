@@ -144,6 +144,39 @@ impl State {
         })
     }
 
+    /// Opens `file`, which is there, for reading only: beside the server that writes it, or without one. Writing fails.
+    ///
+    /// # Errors
+    /// [`StateError`] when it cannot be opened, is damaged, or is of a later version.
+    pub fn open_read_only(file: &Path) -> Result<Self, StateError> {
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(file, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, found))
+        };
+        let failed = |source| StateError::Engine {
+            file: file.display().to_string(),
+            doing: "opening it for reading",
+            source,
+        };
+        let ((reader, found), (writer, _)) = (open().map_err(failed)?, open().map_err(failed)?);
+        if found > VERSION {
+            return Err(StateError::Newer {
+                file: file.display().to_string(),
+                found,
+            });
+        }
+        Ok(Self {
+            file: file.to_owned(),
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            reserve: OnceLock::new(),
+            stopped: OnceLock::new(),
+        })
+    }
+
     /// Gives it the room that it may use when the disk is full. The first one counts.
     pub fn use_reserve(&self, reserve: Arc<Reserve>) {
         if self.reserve.set(reserve).is_err() {

@@ -50,7 +50,7 @@ fn record(signals: &SignalTable, line: &ParsedLine<'_>, precision: Precision, in
     into.records.push(record);
 }
 
-fn find(signals: &SignalTable, measurement: &str, field: &str) -> Option<u16> {
+pub(crate) fn find(signals: &SignalTable, measurement: &str, field: &str) -> Option<u16> {
     signals
         .find(field, 0)
         .or_else(|| signals.find(&format!("{measurement}_{field}"), 0))
@@ -58,7 +58,7 @@ fn find(signals: &SignalTable, measurement: &str, field: &str) -> Option<u16> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a value is an f64 wherever it goes")]
-fn scalar<'a>(value: &'a FieldValue<'_>) -> Scalar<'a> {
+pub(crate) fn scalar<'a>(value: &'a FieldValue<'_>) -> Scalar<'a> {
     match value {
         FieldValue::I64(n) => Scalar::Number(*n as f64),
         FieldValue::U64(n) => Scalar::Number(*n as f64),

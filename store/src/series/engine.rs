@@ -17,7 +17,7 @@ use super::readers::Readers;
 use super::{Appended, SeriesConfig, SeriesStats};
 
 /// Days outside the years 1970 to 9999 have no file name. Source: RFC 3339 knows four digits.
-const DAYS: std::ops::Range<i64> = 0..2_932_897;
+pub(super) const DAYS: std::ops::Range<i64> = 0..2_932_897;
 
 /// What readers and appends share. Held for short times only: never while the disk is used.
 #[derive(Debug)]
@@ -67,6 +67,18 @@ impl Engine {
         if loaded.is_new && !partitions.is_empty() {
             rebuild(dir, &mut index, &mut loaded, &partitions)?;
         }
+        Ok(Self::with(dir, config, clock, index, loaded, partitions))
+    }
+
+    /// The engine over files that were opened.
+    pub(super) fn with(
+        dir: &Path,
+        config: SeriesConfig,
+        clock: Arc<dyn Clock>,
+        index: Index,
+        loaded: Loaded,
+        partitions: BTreeMap<i64, Facts>,
+    ) -> Self {
         let room = config.series_max.saturating_sub(loaded.latest.len());
         let memory = Memory {
             head: Head::after(loaded.cursor),
@@ -80,7 +92,7 @@ impl Engine {
             refused: 0,
             broken: None,
         };
-        Ok(Self {
+        Self {
             dir: dir.to_owned(),
             readers: Readers::new(dir),
             config,
@@ -89,7 +101,7 @@ impl Engine {
             writer: Mutex::new(Writer { index }),
             compacting: Mutex::default(),
             stopping: AtomicBool::new(false),
-        })
+        }
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -14,7 +14,7 @@ use super::partition::{Facts, Partition};
 use super::reader::SeriesError;
 
 /// pco's level for a flush: the blocks are small and are compacted later anyway.
-const FLUSH_LEVEL: usize = 4;
+pub(super) const FLUSH_LEVEL: usize = 4;
 /// Points that one turn of a compaction rewrites; between two of them a flush may come.
 const COMPACT_POINTS: usize = 250_000;
 /// Pages that are given back in one turn: 8 MiB.
@@ -215,7 +215,7 @@ impl Engine {
 }
 
 /// Whether the disk is full and nothing else is wrong: SQLite has rolled back, and trying again is safe.
-fn is_full(error: &SeriesError) -> bool {
+pub(super) fn is_full(error: &SeriesError) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<rusqlite::Error>())
         .is_some_and(|source| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OpenFlags, params};
 use rustc_hash::FxHashMap;
 use telemetry::{Lsn, Quality, Sample, SeriesId, Timestamp};
 
@@ -78,6 +78,42 @@ impl Index {
         if found > VERSION {
             let why = format!("it has version {found}; this program knows {VERSION}");
             return Err(failed(&path, "opening it", why));
+        }
+        Ok(Self {
+            path,
+            connection,
+            is_new: found == 0,
+        })
+    }
+
+    /// The index as it is, for reading beside the server that writes it; an empty one where there is none yet.
+    pub(super) fn reading(dir: &Path) -> Result<Self, SeriesError> {
+        let path = dir.join(INDEX_FILE);
+        let empty = || {
+            let connection = Connection::open_in_memory()?;
+            connection.execute_batch(SCHEMA)?;
+            connection.execute("INSERT INTO position VALUES (0, 0, ?1)", [i64::MIN])?;
+            Ok((connection, 0))
+        };
+        let make = || {
+            if !path.exists() {
+                return empty();
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&path, flags)?;
+            connection.busy_timeout(Duration::from_secs(10))?;
+            let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            if found == 0 {
+                empty()
+            } else {
+                Ok((connection, found))
+            }
+        };
+        let (connection, found) =
+            make().map_err(|source: rusqlite::Error| failed(&path, "opening it for reading", source))?;
+        if found > VERSION {
+            let why = format!("it has version {found}; this program knows {VERSION}");
+            return Err(failed(&path, "opening it for reading", why));
         }
         Ok(Self {
             path,

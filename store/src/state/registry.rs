@@ -114,6 +114,19 @@ impl State {
         Ok(Catalogue::build(registry, profiles, number)?)
     }
 
+    /// Device, signal and number of every series that ever had a number, in order of device and signal.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn numbered_series(&self) -> Result<Vec<(String, String, SeriesId)>, StateError> {
+        self.read("reading the series", |connection| {
+            let mut select =
+                connection.prepare("SELECT device, signal, id FROM series ORDER BY device, signal")?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, SeriesId(row.get(2)?))))?;
+            rows.collect()
+        })
+    }
+
     /// A small fact of the data directory, e.g. the seed of the demo's county.
     ///
     /// # Errors

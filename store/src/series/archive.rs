@@ -1,0 +1,130 @@
+//! The series of a data folder, for reading only: beside a server that writes to it, or without one.
+//!
+//! Nothing is made, upgraded or deleted. What the server has only in memory is not in its files: the reader brings it
+//! out of the journal, by decoding every message after [`Archive::cursor`] and handing the points to [`Archive::take`].
+//! The cursor is read before the days are, so a flush in between shows points twice, which the merge undoes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use telemetry::time::Span;
+use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
+
+use super::engine::Engine;
+use super::index::Index;
+use super::partition::{Partition, day_of, failed};
+use super::reader::{SeriesError, SeriesReader};
+use super::sink::{Cancel, Sink, Sinks};
+use super::{SeriesConfig, SeriesStats};
+
+/// Most points of the journal that are not in days yet: 17 bytes each in memory. A server holds fewer by its own bounds.
+pub const TAIL_POINTS_MAX: usize = 8_000_000;
+
+/// The series of a data folder, read from outside of the server.
+pub struct Archive {
+    engine: Engine,
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Archive")
+            .field("dir", &self.engine.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    /// Opens the series of the data folder `dir`.
+    ///
+    /// # Errors
+    /// [`SeriesError`] when a file is damaged or missing, or of another version: an earlier one is upgraded when a
+    /// server starts on it.
+    pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, SeriesError> {
+        // First how far the days are, then which there are: the other way round a flush between the two would hide points.
+        let index = Index::reading(dir)?;
+        let loaded = index.load()?;
+        let mut partitions = BTreeMap::new();
+        let listing = |source| failed(dir, "listing the days", source);
+        for entry in std::fs::read_dir(dir).map_err(listing)? {
+            let name = entry.map_err(listing)?.file_name();
+            let Some(day) = name.to_str().and_then(day_of) else {
+                continue;
+            };
+            if day >= loaded.expired_day {
+                partitions.insert(day, Partition::open(dir, day)?.facts()?);
+            }
+        }
+        let config = SeriesConfig {
+            // What is there is shown; the server decides how long it stays.
+            keep: Span::from_millis(u64::MAX),
+            series_max: usize::MAX,
+            ..SeriesConfig::default()
+        };
+        Ok(Self {
+            engine: Engine::with(dir, config, clock, index, loaded, partitions),
+        })
+    }
+
+    /// Up to here the journal is in the days.
+    #[must_use]
+    pub fn cursor(&self) -> Lsn {
+        self.engine.memory().cursor
+    }
+
+    /// Takes what the journal has beyond the days, in order, up to `upto`.
+    ///
+    /// # Errors
+    /// [`SeriesError::TooMany`] when that is more than [`TAIL_POINTS_MAX`] points.
+    pub fn take(&self, points: &[Point], upto: Lsn) -> Result<(), SeriesError> {
+        self.engine.append(points, upto)?;
+        if self.engine.memory().head.points() > TAIL_POINTS_MAX {
+            return Err(SeriesError::TooMany {
+                limit: TAIL_POINTS_MAX,
+                from: Timestamp::MIN,
+                to: Timestamp::MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// How much it holds.
+    ///
+    /// # Errors
+    /// [`SeriesError::Engine`] when the size of a file cannot be read.
+    pub fn stats(&self) -> Result<SeriesStats, SeriesError> {
+        self.engine.stats()
+    }
+}
+
+impl SeriesReader for Archive {
+    fn latest(&self, series: SeriesId) -> Result<Option<Sample>, SeriesError> {
+        Ok(self.engine.latest(series))
+    }
+
+    fn last_before(&self, series: SeriesId, at: Timestamp) -> Result<Option<Sample>, SeriesError> {
+        self.engine.last_before(series, at)
+    }
+
+    fn scan(
+        &self,
+        series: SeriesId,
+        from: Timestamp,
+        to: Timestamp,
+        cancel: &Cancel,
+        sink: &mut dyn Sink,
+    ) -> Result<(), SeriesError> {
+        self.engine.scan(series, from, to, cancel, sink)
+    }
+
+    fn scan_many(
+        &self,
+        series: &[SeriesId],
+        from: Timestamp,
+        to: Timestamp,
+        cancel: &Cancel,
+        sinks: &mut dyn Sinks,
+    ) -> Result<(), SeriesError> {
+        self.engine.scan_many(series, from, to, cancel, sinks)
+    }
+}
