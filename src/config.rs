@@ -62,6 +62,10 @@ pub(crate) struct Data {
     pub folder: PathBuf,
     /// How long points are kept. Default 13 months, `"400d"`; at least `"1d"`. Source: `domain.md` §7 (assumed).
     pub keep: Spanned<Span>,
+    /// How long the points of a class of signals are kept, where it differs.
+    pub retention: Retention,
+    /// Most series. Points of one more are refused and counted. Default 2,000,000.
+    pub series_max: Spanned<u32>,
     /// How long raw messages are kept in the journal after everybody has read them. Default `"7d"`.
     pub journal_keep: Span,
     /// Most bytes of the journal, in MiB. Full of unread messages: nothing more is acknowledged. Default 2048.
@@ -73,10 +77,27 @@ impl Default for Data {
         Self {
             folder: "./townwatch-data".into(),
             keep: unspanned(Span::from_secs(400 * 86_400)),
+            retention: Retention::default(),
+            series_max: unspanned(2_000_000),
             journal_keep: Span::from_secs(7 * 86_400),
             journal_mib_max: 2048,
         }
     }
+}
+
+/// `[data.retention]`: by `retention_class` of the signals in the profiles. Each by default [`Data::keep`], and at
+/// least `"1d"`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retention {
+    /// Signals of life-safety profiles.
+    pub life_safety: Option<Spanned<Span>>,
+    /// What figures and inspections are computed from.
+    pub compliance: Option<Spanned<Span>>,
+    /// Everything that says nothing else.
+    pub operation: Option<Spanned<Span>>,
+    /// What only helps to find a fault of the device itself.
+    pub diagnostic: Option<Spanned<Span>>,
 }
 
 /// `[registry]`

@@ -50,6 +50,7 @@ use crate::field::PolledField;
 use crate::intake::JournalIntake;
 use crate::keeper::{KeptKeeper, MQTT_FILE};
 use crate::push::PushDoor;
+use crate::retention;
 use metrics::Sources;
 use platform::Platform;
 pub(crate) use platform::SELF;
@@ -296,7 +297,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         ..
     } = plan;
     let journal = open_journal(data, config, clock, plan.reserve.as_ref())?;
-    let series = open_series(data, config, clock)?;
+    let series = open_series(data, config, catalogue, clock)?;
     let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
     service.set_patience(ALARM_PATIENCE);
     service.replay_until(journal.newest());
@@ -317,7 +318,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         }),
     ];
     let decode = DecodeSettings {
-        keep: *config.data.keep.get_ref(),
+        keep: retention::longest(&config.data),
     };
     let intake = open_intake(plan, &journal, &service, decode)?;
     let settings = PipelineConfig {
@@ -424,10 +425,13 @@ fn open_kept(data: &DataFolder, clock: &Arc<dyn Clock>) -> Result<Kept, Failure>
 fn open_series(
     data: &DataFolder,
     config: &Config,
+    catalogue: &Catalogue,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<SeriesStore>, Failure> {
     let settings = SeriesConfig {
-        keep: *config.data.keep.get_ref(),
+        keep: retention::longest(&config.data),
+        short_lived: retention::short_lived(&config.data, catalogue),
+        series_max: usize::try_from(*config.data.series_max.get_ref()).unwrap_or(usize::MAX),
         ..SeriesConfig::default()
     };
     SeriesStore::open(data.path(), settings, Arc::clone(clock))

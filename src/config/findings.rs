@@ -2,6 +2,7 @@
 
 mod modbus;
 mod mqtt;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use telemetry::profile::{Profile, ProfileError, builtin};
 use telemetry::registry::Registry;
-use telemetry::time::Span;
 use telemetry::{Catalogue, SeriesId};
 
 use super::{Config, External, Token, beside, node_of};
@@ -168,14 +168,7 @@ fn read_text(file: &Path) -> Result<String, Finding> {
 
 fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let keep = &config.data.keep;
-    if *keep.get_ref() < Span::from_secs(86_400) {
-        findings.push(here.at(
-            keep.span(),
-            format!("keep = {}: points are kept by whole days", keep.get_ref()),
-            "\"1d\" or more",
-        ));
-    }
+    findings.extend(retention::findings(&config.data, here));
     let web = &config.web.listen;
     if !web.get_ref().ip().is_loopback() && config.web.tokens.is_empty() {
         let what = format!(
@@ -396,6 +389,7 @@ pub(super) mod tests {
         assert_eq!(config.mqtt.listeners.len(), 1);
         assert!(config.mqtt.life_safety_places.is_some());
         assert_eq!(config.alarms.webhooks.len(), 1);
+        assert!(config.data.retention.diagnostic.is_some());
         assert!(config.external.is_some() && config.hj212.listen.is_some());
         assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
     }
@@ -451,6 +445,20 @@ pub(super) mod tests {
         let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(findings.len(), 3, "{text:#?}");
         assert!(text.iter().all(|line| line.contains("try: ")), "{text:#?}");
+    }
+
+    #[test]
+    fn a_class_that_is_kept_for_less_than_a_day_and_no_room_for_series_are_found() {
+        let with = |lines: &str| {
+            let lines = format!("{lines}\n\n[registry]");
+            check(move |text| text.replacen("[registry]", &lines, 1))
+        };
+        assert!(with("retention.diagnostic = \"30d\"").is_ok());
+        let findings = with("retention.diagnostic = \"3h\"\nretention.compliance = \"1h\"").unwrap_err();
+        assert_eq!(findings.len(), 2, "{findings:#?}");
+        assert!(findings[0].what.contains("compliance = 1h") && findings[0].line.is_some());
+        let none = check(|text| text.replacen("series_max = 2000000", "series_max = 0", 1)).unwrap_err();
+        assert!(none[0].what.contains("series_max = 0"), "{none:#?}");
     }
 
     #[test]

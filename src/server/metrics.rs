@@ -221,6 +221,13 @@ impl Sources {
                     "points in blocks",
                     series.block_points as f64,
                 );
+                page.line("series", "gauge", "series that have a sample", series.series as f64);
+                page.line(
+                    "series_refused_total",
+                    "counter",
+                    "points refused because their series would have been one too many (data.series_max)",
+                    series.refused as f64,
+                );
                 page.line("series_blocks", "gauge", "blocks on disk", series.blocks as f64);
                 page.line(
                     "series_bytes",

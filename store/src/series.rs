@@ -16,7 +16,7 @@
 //! - The disk is full: the flush fails, its head stays readable and is tried again; when the next head is full too,
 //!   `append` refuses with the error until there is space. It has then taken nothing, and may be repeated.
 //! - Any other I/O error: nothing is taken or written any more in this process; reading goes on.
-//! - Points older than [`SeriesConfig::keep`] are counted as too old and not kept.
+//! - Points older than [`SeriesConfig::keep`], or than their series is kept ([`retention`]), are counted as too old and not kept.
 
 mod archive;
 mod block;
@@ -39,6 +39,7 @@ pub mod query;
 mod read;
 mod reader;
 mod readers;
+mod retention;
 mod rollup;
 mod sink;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use civil::{CivilUnit, UnknownZone, Zone};
 use engine::Engine;
 pub use grid::{Cell, Grid, WINDOWS_MAX};
 pub use reader::{SeriesError, SeriesReader};
+pub use retention::ShortLived;
 pub use sink::{Cancel, Collect, Gather, Sink, Sinks, gather};
 pub use usage::Usage;
 pub use window::{Held, Window};
@@ -70,6 +72,8 @@ pub struct SeriesConfig {
     /// How long points are kept, by their event time; older ones are not taken, and whole UTC days are
     /// deleted. Default 1098 days (three years).
     pub keep: Span,
+    /// Series that are kept for less than that. Default none.
+    pub short_lived: Vec<ShortLived>,
     /// Points in memory (17 bytes each, twice while a flush runs) before they are written to disk.
     /// Default 2,000,000.
     pub flush_points: usize,
@@ -90,6 +94,7 @@ impl Default for SeriesConfig {
     fn default() -> Self {
         Self {
             keep: Span::from_secs(1098 * 86_400),
+            short_lived: Vec::new(),
             flush_points: 2_000_000,
             flush_age: Span::from_secs(3600),
             flush_messages: 1_000_000,
@@ -252,6 +257,15 @@ impl SeriesStore {
     /// [`SeriesError`] when the disk fails or is full.
     pub fn expire(&self, before: Timestamp) -> Result<(), SeriesError> {
         self.engine.expire(before)
+    }
+
+    /// Lets go of what [`SeriesConfig::short_lived`] says is old, by the clock. The store does it by itself every
+    /// [`SeriesConfig::care_every`].
+    ///
+    /// # Errors
+    /// [`SeriesError`] when the disk fails or is full, or a block is damaged; what is left is let go of next time.
+    pub fn let_go(&self) -> Result<(), SeriesError> {
+        self.engine.let_go()
     }
 
     /// How much it holds.

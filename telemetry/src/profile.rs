@@ -105,6 +105,22 @@ pub struct Signal {
     /// Decimals shown on pages. Default 1.
     #[serde(default = "one")]
     pub decimals: u8,
+    /// What its history is kept for. Default: see [`Profile::retention_of`].
+    pub retention_class: Option<RetentionClass>,
+}
+
+/// What the history of a signal is kept for; the configuration says how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetentionClass {
+    /// What may have to be shown after an accident.
+    LifeSafety,
+    /// What figures and inspections are computed from.
+    Compliance,
+    /// What those who run the place look at.
+    Operation,
+    /// What only helps to find a fault of the device itself: signal strength, temperature of a driver.
+    Diagnostic,
 }
 
 fn one() -> u8 {
@@ -257,6 +273,18 @@ pub enum Active {
 }
 
 impl Profile {
+    /// What the history of one of its signals is kept for: as the signal says, else life safety for a life-safety
+    /// profile and operation for all others.
+    #[must_use]
+    pub fn retention_of(&self, signal: &Signal) -> RetentionClass {
+        let default = if self.life_safety {
+            RetentionClass::LifeSafety
+        } else {
+            RetentionClass::Operation
+        };
+        signal.retention_class.unwrap_or(default)
+    }
+
     /// Reads a profile. `name` is the file's name, for the error.
     ///
     /// # Errors

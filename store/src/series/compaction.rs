@@ -27,6 +27,14 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// Nothing is made of these blocks: they are let go of.
+    pub(super) fn without(gone: Vec<Row>) -> Self {
+        Self {
+            gone,
+            ..Self::default()
+        }
+    }
+
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
         self.gone.is_empty()

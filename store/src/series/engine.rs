@@ -14,6 +14,7 @@ use super::index::{Index, Loaded};
 use super::partition::{Facts, Partition, day_of, failed, file_name};
 use super::reader::SeriesError;
 use super::readers::Readers;
+use super::retention::{Cuts, Settled};
 use super::{Appended, SeriesConfig, SeriesStats};
 
 /// Days outside the years 1970 to 9999 have no file name. Source: RFC 3339 knows four digits.
@@ -53,7 +54,7 @@ pub(super) struct Engine {
     memory: Mutex<Memory>,
     writer: Mutex<Writer>,
     /// Held by the one who compacts a day, for all of its turns; taken before `writer`.
-    pub(super) compacting: Mutex<()>,
+    pub(super) compacting: Mutex<Settled>,
     pub(super) readers: Readers,
     /// Whether the store is being closed: a compaction ends after its turn.
     pub(super) stopping: AtomicBool,
@@ -130,7 +131,12 @@ impl Engine {
             .filter(|(_, facts)| facts.flushed >= upto)
             .map(|(day, _)| *day)
             .collect();
+        let cuts = Cuts::at(self.clock.now(), &self.config.short_lived);
         for point in points {
+            if cuts.are_past(point) {
+                appended.too_old += 1;
+                continue;
+            }
             memory.take(point, kept, |day| flushed_days.contains(&day), &mut appended);
         }
         if appended.refused > 0 && memory.refused == 0 {

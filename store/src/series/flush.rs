@@ -18,7 +18,7 @@ pub(super) const FLUSH_LEVEL: usize = 4;
 /// Points that one turn of a compaction rewrites; between two of them a flush may come.
 const COMPACT_POINTS: usize = 250_000;
 /// Pages that are given back in one turn: 8 MiB.
-const FREE_PAGES: u32 = 1024;
+pub(super) const FREE_PAGES: u32 = 1024;
 
 impl Engine {
     /// Writes everything that was appended before the call to disk and moves the cursor.
@@ -145,7 +145,7 @@ impl Engine {
     }
 
     /// Runs one change of a day's file while no flush runs; none when the day has expired.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         day: i64,
         change: impl FnOnce(&mut Partition) -> Result<T, SeriesError>,
@@ -180,6 +180,7 @@ impl Engine {
     pub(super) fn care(&self) -> Result<(), SeriesError> {
         self.readers.close_idle();
         self.expire(self.clock.now().minus(self.config.keep))?;
+        self.let_go()?;
         self.compact_past()
     }
 

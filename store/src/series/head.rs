@@ -162,6 +162,20 @@ impl Head {
     }
 }
 
+impl Head {
+    /// Forgets the samples of `series` before `time`.
+    pub(super) fn forget_of(&mut self, series: &[SeriesId], time: Timestamp) {
+        for series in series {
+            if let MapEntry::Occupied(mut entry) = self.entries.entry(*series) {
+                self.points -= entry.get_mut().column.forget_before(time);
+                if entry.get().latest.is_none_or(|sample| sample.time < time) {
+                    entry.remove();
+                }
+            }
+        }
+    }
+}
+
 impl Entry {
     /// Takes note of a sample that may be the newest; whether it is later than all others.
     fn note(&mut self, sample: Sample) -> bool {

@@ -215,6 +215,22 @@ impl Index {
         self.checkpoint()
     }
 
+    /// Forgets the newest samples of `series` that are older than `before`.
+    pub(super) fn forget(&mut self, series: &[SeriesId], before: Timestamp) -> Result<(), SeriesError> {
+        let mut write = || {
+            let tx = self.connection.transaction()?;
+            {
+                let mut forget = tx.prepare_cached("DELETE FROM latest WHERE series = ?1 AND time < ?2")?;
+                for series in series {
+                    forget.execute(params![series.0, before.millis()])?;
+                }
+            }
+            tx.commit()
+        };
+        write().map_err(|source| failed(&self.path, "forgetting newest samples", source))?;
+        self.checkpoint()
+    }
+
     fn checkpoint(&self) -> Result<(), SeriesError> {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))

@@ -85,6 +85,8 @@ enum Step {
     CompactDay(i64),
     CompactPast,
     Expire(i64),
+    /// The clock goes on by a day, and the store lets go of what short-lived series no longer keep.
+    Tomorrow,
     /// Crash and replay in batches of so many messages.
     Reopen(usize),
 }
@@ -107,9 +109,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0i64..5).prop_map(Step::CompactDay),
         1 => Just(Step::CompactPast),
         1 => (1i64..5).prop_map(Step::Expire),
+        1 => Just(Step::Tomorrow),
         2 => (1usize..4).prop_map(Step::Reopen),
     ]
 }
+
+/// Is kept for two days, the others for three years.
+const SHORT_LIVED: SeriesId = SeriesId(2);
 
 /// Store, model, and the batches that stand in for the journal.
 struct Pair {
@@ -117,18 +123,36 @@ struct Pair {
     store: Option<SeriesStore>,
     journal: Vec<Vec<Point>>,
     expired_before: Timestamp,
+    clock: Arc<ManualClock>,
 }
 
 impl Pair {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
-        Self {
-            dir,
-            store: Some(store),
+        let mut pair = Self {
+            dir: tempfile::tempdir().unwrap(),
+            store: None,
             journal: Vec::new(),
             expired_before: Timestamp::MIN,
-        }
+            clock: clock(),
+        };
+        pair.open();
+        pair
+    }
+
+    fn open(&mut self) {
+        let config = SeriesConfig {
+            short_lived: vec![ShortLived::new(Span::from_secs(2 * 86_400), [SHORT_LIVED])],
+            ..SeriesConfig::default()
+        };
+        let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+        self.store = Some(SeriesStore::open(self.dir.path(), config, clock).unwrap());
+    }
+
+    /// From when on the series keeps its points.
+    fn kept_from(&self, series: SeriesId) -> Timestamp {
+        let days = if series == SHORT_LIVED { 2 } else { 1098 };
+        let day = self.clock.now().utc_day() - days;
+        at(day * DAY).max(self.expired_before)
     }
 
     fn store(&self) -> &SeriesStore {
@@ -163,9 +187,13 @@ impl Pair {
                 let midnight = at(before.utc_day() * DAY);
                 self.expired_before = self.expired_before.max(midnight);
             }
+            Step::Tomorrow => {
+                self.clock.advance(Span::from_secs(86_400));
+                self.store().let_go().unwrap();
+            }
             Step::Reopen(batch) => {
                 self.store = None;
-                self.store = Some(open(self.dir.path()));
+                self.open();
                 let cursor = usize::try_from(self.store().cursor().0).unwrap();
                 let mut upto = cursor;
                 for batches in self.journal[cursor..].chunks(batch) {
@@ -184,7 +212,7 @@ impl Pair {
     fn model(&self) -> MemorySeries {
         let model = MemorySeries::default();
         for point in self.journal.iter().flatten() {
-            if point.sample.time >= self.expired_before {
+            if point.sample.time >= self.kept_from(point.series) {
                 model.insert(point.series, point.sample);
             }
         }
@@ -297,6 +325,58 @@ fn points_older_than_what_is_kept_are_counted_and_left_out() {
     let appended = store.append(&points, Lsn(1)).unwrap();
     assert_eq!((appended.stored, appended.too_old), (1, 3));
     assert_eq!(values(&store, 1), [(NOW - 29 * DAY, 1.0)]);
+}
+
+#[test]
+fn a_series_that_is_kept_for_less_leaves_its_old_days_and_the_others_stay() {
+    // Given two series over five days, one of them kept for two, some of it compacted, some not, some in memory,
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let config = SeriesConfig {
+        short_lived: vec![ShortLived::new(Span::from_secs(2 * 86_400), [SeriesId(1)])],
+        ..SeriesConfig::default()
+    };
+    let open = || SeriesStore::open(dir.path(), config.clone(), clock.clone()).unwrap();
+    let store = open();
+    let days = |series, of: std::ops::Range<i64>| -> Vec<Point> {
+        of.map(|day| point(series, NOW - day * DAY, day as f64)).collect()
+    };
+    let appended = store
+        .append(&[days(1, 0..5), days(2, 0..5)].concat(), Lsn(1))
+        .unwrap();
+    assert_eq!((appended.stored, appended.too_old), (8, 2), "3 and 4 days ago");
+    store.flush().unwrap();
+    store.compact().unwrap();
+    store.append(&[point(1, NOW - 2 * DAY + 1, 9.0)], Lsn(2)).unwrap();
+    // when two days pass and the store lets go,
+    clock.advance(Span::from_secs(2 * 86_400));
+    let before = store.stats().unwrap().block_points;
+    store.let_go().unwrap();
+    // then only today's points of the one are there, in files and memory, and all of the other.
+    assert_eq!(values(&store, 1), [(NOW, 0.0)]);
+    assert_eq!(values(&store, 2).len(), 5);
+    let stats = store.stats().unwrap();
+    assert_eq!((before - stats.block_points, stats.head_points), (2, 0));
+    let hour = Span::from_secs(3600);
+    let windows = store.windows(SeriesId(1), at(NOW - 4 * DAY), at(NOW + DAY), hour);
+    assert_eq!(windows.unwrap().len(), 1, "roll-ups too");
+    // Letting go again finds nothing to do, after a restart too; and what comes late is too old.
+    store.let_go().unwrap();
+    drop(store);
+    let store = open();
+    store.let_go().unwrap();
+    assert_eq!(store.stats().unwrap().block_points, stats.block_points);
+    let late = store.append(&days(1, 1..3), Lsn(3)).unwrap();
+    assert_eq!((late.too_old, late.stored), (2, 0));
+    // When nothing at all is left of it, it has no newest sample, and its place is free.
+    clock.advance(Span::from_secs(5 * 86_400));
+    assert_eq!(store.stats().unwrap().series, 2);
+    store.let_go().unwrap();
+    assert_eq!(store.latest(SeriesId(1)).unwrap(), None);
+    assert_eq!(store.stats().unwrap().series, 1);
+    store.close().unwrap();
+    drop(store);
+    assert_eq!(open().latest(SeriesId(1)).unwrap(), None);
 }
 
 #[test]
