@@ -121,7 +121,7 @@ impl Engine {
             let mut settled = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);
             // A flush after it was settled, of a head that had waited for the disk, may have brought more.
             if is_loose || !settled.contains(&(day, place)) {
-                if !self.let_go_of_day(day, is_loose, short)? {
+                if !self.let_go_of_day(day, is_loose, short, begin)? {
                     return Ok(());
                 }
                 settled.insert((day, place));
@@ -131,7 +131,13 @@ impl Engine {
     }
 
     /// Whether it came to its end; not when the store is being closed.
-    fn let_go_of_day(&self, day: i64, is_loose: bool, short: &ShortLived) -> Result<bool, SeriesError> {
+    fn let_go_of_day(
+        &self,
+        day: i64,
+        is_loose: bool,
+        short: &ShortLived,
+        begin: Timestamp,
+    ) -> Result<bool, SeriesError> {
         let reader = Partition::open(&self.dir, day)?;
         if !is_loose && reader.has_let_go(short)? {
             return Ok(true);
@@ -142,7 +148,8 @@ impl Engine {
             while gone.len() < BLOCKS_AT_ONCE
                 && let Some(series) = rest.next()
             {
-                gone.extend(reader.rows(series)?);
+                let rows = reader.rows(series)?;
+                gone.extend(rows.into_iter().filter(|row| row.summary.last < begin));
             }
             if self.stopping.load(Ordering::Relaxed) {
                 return Ok(false);
