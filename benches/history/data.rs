@@ -8,8 +8,9 @@ use telemetry::{DeviceId, Point, Quality, Sample, SeriesId, Timestamp};
 pub(crate) const SEED: u64 = 1;
 /// Points that are appended at a time.
 pub(crate) const BATCH: usize = 5_000;
-/// The day after the last one, 2026-11-21T00:00Z.
-pub(crate) const END: i64 = 20_778 * Timestamp::DAY_MS;
+/// The day after the last one, 2026-11-01T00:00Z: here as with VictoriaMetrics the files of a month are what is made small,
+/// and what ends with a month has no days left over.
+pub(crate) const END: i64 = 20_758 * Timestamp::DAY_MS;
 
 /// One series: a signal of a device.
 pub(crate) struct Series {

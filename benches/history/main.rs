@@ -44,7 +44,7 @@ fn main() {
         year::table(size, days);
     }
     if wanted("peers") {
-        let days = setting("days").map_or(30, |days| days.parse().expect("a number of days"));
+        let days = setting("days").map_or(31, |days| days.parse().expect("a number of days"));
         engine::table(days);
     }
     if wanted("sizes") {

@@ -9,7 +9,7 @@ use store::series::{SeriesConfig, SeriesReader, SeriesStore};
 use telemetry::time::{Span, SystemClock};
 use telemetry::{Clock, Origin, Point, RawMessage, SeriesId, Timestamp};
 
-use crate::data::Fleet;
+use crate::data::{self, Fleet};
 use crate::engine::{Engine, Query};
 use crate::process;
 
@@ -71,6 +71,8 @@ impl Engine for Ours {
     fn settle(&mut self) {
         self.store.flush().expect("the disk has room");
         self.store.compact().expect("the disk has room");
+        let end = Timestamp::from_millis(data::END);
+        self.store.make_months(end).expect("the disk has room");
         self.journal.release(self.store.cursor());
     }
 

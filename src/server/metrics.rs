@@ -221,7 +221,12 @@ impl Sources {
                     "points in blocks",
                     series.block_points as f64,
                 );
-                page.line("series", "gauge", "series that have a sample", series.series as f64);
+                page.line(
+                    "series",
+                    "gauge",
+                    "series that have a sample",
+                    series.series as f64,
+                );
                 page.line(
                     "series_refused_total",
                     "counter",

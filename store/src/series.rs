@@ -2,7 +2,7 @@
 //!
 //! Start with [`SeriesReader`], the seam that everybody reads through; then [`SeriesStore`], the engine
 //! behind it: the newest points in memory ([`head`]), the rest as compressed blocks ([`block`], [`ints`])
-//! in one SQLite file per UTC day ([`partition`]), read together ([`merge`], [`read`]).
+//! in one SQLite file per UTC day ([`partition`]) and later per month ([`months`]), read together ([`merge`], [`read`]).
 //!
 //! # What is durable
 //! [`SeriesStore::append`] keeps points in memory. They are safe all the same: the journal has their
@@ -25,6 +25,7 @@ mod civil;
 mod column;
 mod compaction;
 mod engine;
+mod extent;
 #[cfg(test)]
 mod faults;
 mod flush;
@@ -34,6 +35,7 @@ mod import;
 mod index;
 mod ints;
 mod merge;
+mod months;
 mod partition;
 pub mod query;
 mod read;
@@ -69,7 +71,7 @@ pub use window::{Held, Window};
 /// How the series store works.
 #[derive(Clone, Debug)]
 pub struct SeriesConfig {
-    /// How long points are kept, by their event time; older ones are not taken, and whole UTC days are
+    /// How long points are kept, by their event time; older ones are not taken, and whole UTC days and months are
     /// deleted. Default 1098 days (three years).
     pub keep: Span,
     /// Series that are kept for less than that. Default none.
@@ -88,6 +90,9 @@ pub struct SeriesConfig {
     /// From one time that the store takes care of itself (deletes old days, compacts past ones, closes files that
     /// nobody reads) to the next. Default 10 min.
     pub care_every: Span,
+    /// How long a UTC month has been over when its days become one file, of less than half their size. Late points of it
+    /// are taken all the same; the file is written anew where they belong, once a day at most. Default 2 days.
+    pub month_after: Span,
 }
 
 impl Default for SeriesConfig {
@@ -100,6 +105,7 @@ impl Default for SeriesConfig {
             flush_messages: 1_000_000,
             series_max: 2_000_000,
             care_every: Span::from_secs(600),
+            month_after: Span::from_secs(2 * 86_400),
         }
     }
 }
@@ -131,7 +137,7 @@ pub struct SeriesStats {
     pub block_points: u64,
     /// Blocks.
     pub blocks: u64,
-    /// Days.
+    /// Files of days and months.
     pub partitions: u64,
     /// Size of the partitions' files, logs included.
     pub disk_bytes: u64,
@@ -251,7 +257,16 @@ impl SeriesStore {
         self.engine.compact_day(day.utc_day())
     }
 
-    /// Deletes the UTC days that are over at `before`. Points of those days are not taken any more.
+    /// Makes one file of the days of each UTC month that is over at `before`. Takes long; flushes come in between. The
+    /// store does it by itself ([`SeriesConfig::month_after`]).
+    ///
+    /// # Errors
+    /// As [`SeriesStore::compact`].
+    pub fn make_months(&self, before: Timestamp) -> Result<(), SeriesError> {
+        self.engine.make_months(before)
+    }
+
+    /// Deletes the UTC days and months that are over at `before`. Points of days before it are neither shown nor taken any more.
     ///
     /// # Errors
     /// [`SeriesError`] when the disk fails or is full.

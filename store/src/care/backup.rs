@@ -116,6 +116,9 @@ impl Job<'_> {
                 files.push(self.copy(index, watch)?);
             }
             self.copy_changed_days(watch)?;
+            if self.forget_gone_days()? && tries < TRIES {
+                continue;
+            }
             files.extend(self.days.values().cloned());
             let last = [
                 self.moment(STATE_FILE, FileKind::State)?,
@@ -209,6 +212,22 @@ impl Job<'_> {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// Takes back the copies of days that have gone meanwhile, into their month or for ever: beside the month they would count
+    /// as newer than it. Whether there were any: then the index, which was copied before, may still name them.
+    fn forget_gone_days(&mut self) -> Result<bool, CareError> {
+        let names = self.day_names()?;
+        let gone: Vec<String> = (self.days.keys())
+            .filter(|name| !names.contains(name))
+            .cloned()
+            .collect();
+        for name in &gone {
+            let copy = self.order.to.join(name);
+            std::fs::remove_file(&copy).map_err(CareError::io(&copy, "taking it back"))?;
+            self.days.remove(name);
+        }
+        Ok(!gone.is_empty())
     }
 
     /// Copies the days that are new or have changed since they were copied.

@@ -177,6 +177,54 @@ async fn a_backup_of_open_files_comes_back_as_they_were() {
     house.clock.advance(Span::from_secs(1));
 }
 
+#[tokio::test]
+async fn days_that_become_a_month_while_they_are_backed_up_are_in_the_backup_once() {
+    // Given two days of November,
+    let folder = tempfile::tempdir().unwrap();
+    let (data, to, back) = (
+        folder.path().join("a"),
+        folder.path().join("b"),
+        folder.path().join("c"),
+    );
+    std::fs::create_dir(&data).unwrap();
+    let house = House::open(&data);
+    for number in 0..10 {
+        house.hear(number).await;
+    }
+    house.series.flush().unwrap();
+    // when the month is made after the days were copied, while the index is,
+    let clock = ManualClock::at(Timestamp::from_millis(NOW));
+    let order = Order {
+        data: &data,
+        to: &to,
+        townwatch: "test",
+    };
+    let mut is_made = false;
+    let manifest = take(&order, &clock, &mut |progress| {
+        if progress.file == crate::series::INDEX_FILE && !std::mem::replace(&mut is_made, true) {
+            let december = Timestamp::from_millis(NOW + 8 * DAY);
+            house.series.make_months(december).unwrap();
+        }
+    });
+    // then the backup has the month and not its days, is sound, and comes back whole.
+    assert!(is_made);
+    assert_eq!(manifest.unwrap().points, 20);
+    let days = |folder: &Path| {
+        let mut names = names(folder);
+        names.retain(|name| name.starts_with("series-"));
+        names
+    };
+    assert_eq!(days(&to), ["series-2026-11.db"]);
+    assert_eq!(look(&to).findings, []);
+    restore(&to, &back).unwrap();
+    let house = House::open(&back);
+    assert_eq!(house.values(1), (0..10).map(|n| NOW + n).collect::<Vec<_>>());
+    assert_eq!(
+        house.values(2),
+        (0..10).map(|n| NOW - DAY + n).collect::<Vec<_>>()
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backups_under_load_never_have_a_cursor_ahead_of_the_journal() {
     // Given files that are written to all the time, with flushes and compactions,

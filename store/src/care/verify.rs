@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use serde::Serialize;
-use telemetry::{SeriesId, Timestamp};
+use telemetry::SeriesId;
 
 use super::copy::{open_live, open_still, sum, version};
 use super::folder::{FileKind, MQTT_FILE, STATE_FILE};
@@ -382,9 +382,7 @@ impl Look<'_, '_> {
     }
 
     fn block(&self, day: i64, bad: &crate::series::check::BadBlock) -> Part {
-        let begin = Timestamp::from_millis(day.saturating_mul(Timestamp::DAY_MS));
-        let end = Timestamp::from_millis(begin.millis().saturating_add(Timestamp::DAY_MS - 1));
-        let (from, to) = bad.between.unwrap_or((begin, end));
+        let (from, to) = bad.between.unwrap_or_else(|| crate::series::check::bounds(day));
         let (device, signal) = self.name(bad.series);
         Part::Block {
             table: bad.table,

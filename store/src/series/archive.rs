@@ -12,8 +12,9 @@ use telemetry::time::Span;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
 use super::engine::Engine;
+use super::extent;
 use super::index::Index;
-use super::partition::{Partition, day_of, failed};
+use super::partition::{Facts, Partition, failed};
 use super::reader::{SeriesError, SeriesReader};
 use super::sink::{Cancel, Sink, Sinks};
 use super::{SeriesConfig, SeriesStats};
@@ -44,17 +45,7 @@ impl Archive {
         // First how far the days are, then which there are: the other way round a flush between the two would hide points.
         let index = Index::reading(dir)?;
         let loaded = index.load()?;
-        let mut partitions = BTreeMap::new();
-        let listing = |source| failed(dir, "listing the days", source);
-        for entry in std::fs::read_dir(dir).map_err(listing)? {
-            let name = entry.map_err(listing)?.file_name();
-            let Some(day) = name.to_str().and_then(day_of) else {
-                continue;
-            };
-            if day >= loaded.expired_day {
-                partitions.insert(day, Partition::open(dir, day)?.facts()?);
-            }
-        }
+        let partitions = list(dir, loaded.expired_day)?;
         let config = SeriesConfig {
             // What is there is shown; the server decides how long it stays.
             keep: Span::from_millis(u64::MAX),
@@ -62,7 +53,7 @@ impl Archive {
             ..SeriesConfig::default()
         };
         Ok(Self {
-            engine: Engine::with(dir, config, clock, index, loaded, partitions),
+            engine: Engine::with(dir, config, clock, index, loaded, partitions).beside_a_server(),
         })
     }
 
@@ -95,6 +86,28 @@ impl Archive {
     pub fn stats(&self) -> Result<SeriesStats, SeriesError> {
         self.engine.stats()
     }
+}
+
+/// The files of days and months that are not expired, with what they say of themselves.
+pub(super) fn list(dir: &Path, expired_day: i64) -> Result<BTreeMap<i64, Facts>, SeriesError> {
+    let listing = |source| failed(dir, "listing the days", source);
+    let mut partitions = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(listing)? {
+        let path = entry.map_err(listing)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(extent) = name.and_then(extent::named) else {
+            continue;
+        };
+        if extent::days(extent).end > expired_day {
+            match Partition::open(dir, extent).and_then(|partition| partition.facts()) {
+                Ok(facts) => drop(partitions.insert(extent, facts)),
+                // Gone into its month, or for ever, since it was listed.
+                Err(_) if !path.exists() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(partitions)
 }
 
 impl SeriesReader for Archive {

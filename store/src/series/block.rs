@@ -1,7 +1,7 @@
-//! A block: some samples of one series within one UTC day, as a summary and a body.
+//! A block: some samples of one series within one UTC day or month, as a summary and a body.
 //!
 //! ```text
-//! summary = first (varint, ms after the day's beginning) · last less first (varint) · count (varint)
+//! summary = first (varint, ms after the beginning of day or month) · last less first (varint) · count (varint)
 //!         · scale (1 byte) · flags (1 byte) · qualities · values · CRC-32C
 //!   qualities: all the same: the code. Else: samples that are not bad (varint) and, when there are any,
 //!              first and last of those: ms after the block's first (varint) and code, each; then how many are
@@ -11,7 +11,7 @@
 //!              (a value is 8 bytes, or a zigzag varint where the scale says decimal; sum and integral are varints
 //!              only where the flags say so)
 //!   longest hold (varint, ms), when not all are bad
-//! body    = values · times less the day's beginning, as steps · qualities · CRC-32C
+//! body    = values · times, as steps · qualities · CRC-32C
 //! ```
 //!
 //! The scale says that every value is an integer divided by that power of ten, to the bit; meter values
@@ -22,6 +22,7 @@
 use telemetry::{Quality, Timestamp};
 
 use super::column::{Column, Slice};
+use super::extent;
 use super::ints;
 use super::rollup;
 use super::window::Window;
@@ -53,13 +54,17 @@ const INTEGRAL_INTEGER: u8 = 16;
 pub(super) struct Place {
     /// Series and number in one, the key of the row.
     pub(super) key: i64,
-    /// UTC day.
+    /// UTC day, or month ([`super::extent`]).
     pub(super) day: i64,
 }
 
 impl Place {
     pub(super) const fn begin_ms(self) -> i64 {
-        self.day.saturating_mul(Timestamp::DAY_MS)
+        extent::begin_ms(self.day)
+    }
+
+    pub(super) const fn end_ms(self) -> i64 {
+        extent::end_ms(self.day)
     }
 
     pub(super) fn sum(self, part: u8, bytes: &[u8]) -> [u8; 4] {

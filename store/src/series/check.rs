@@ -15,14 +15,22 @@ pub(crate) const INDEX_VERSION: i64 = index::VERSION;
 /// The version of a day's tables.
 pub(crate) const DAY_VERSION: i64 = partition::VERSION;
 
-/// The day of the file `name`; none when it is no day.
+/// What the file `name` covers, a day or a month ([`super::extent`]); none when it is none of them.
 pub(crate) fn day_of(name: &str) -> Option<i64> {
-    partition::day_of(name)
+    super::extent::named(name)
 }
 
-/// The name of the file of `day`.
+/// The name of the file of a day or month.
 pub(crate) fn file_name(day: i64) -> String {
-    partition::file_name(day)
+    super::extent::file_name(day)
+}
+
+/// First and last instant of a day or month.
+pub(crate) const fn bounds(day: i64) -> (Timestamp, Timestamp) {
+    (
+        Timestamp::from_millis(super::extent::begin_ms(day)),
+        Timestamp::from_millis(super::extent::end_ms(day) - 1),
+    )
 }
 
 /// A block that is not what was written.
@@ -142,8 +150,7 @@ fn check_block(place: Place, parts: &Parts<'_>) -> Result<u64, Wrong> {
         None => return Err(wrong("its samples are missing")),
     };
     if let Some(column) = &column {
-        let begin = place.begin_ms();
-        let on_day = |time: &i64| (begin..begin.saturating_add(Timestamp::DAY_MS)).contains(time);
+        let on_day = |time: &i64| (place.begin_ms()..place.end_ms()).contains(time);
         if !column.times.is_sorted_by(|a, b| a < b) || !column.times.iter().all(on_day) {
             return Err(wrong("its times are not in order, or not of its day"));
         }

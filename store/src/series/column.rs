@@ -103,6 +103,18 @@ impl Column {
         end
     }
 
+    /// The column, cut to at most `len_max` samples each.
+    pub(super) fn chunks(&self, len_max: usize) -> impl Iterator<Item = Slice<'_>> {
+        let len_max = len_max.max(1);
+        let lists = self.times.chunks(len_max).zip(self.values.chunks(len_max));
+        let lists = lists.zip(self.qualities.chunks(len_max));
+        lists.map(|((times, values), qualities)| Slice {
+            times,
+            values,
+            qualities,
+        })
+    }
+
     /// The parts of the column that lie in one UTC day each, cut to at most `len_max` samples.
     pub(super) fn pieces(&self, len_max: usize) -> impl Iterator<Item = (i64, Slice<'_>)> {
         let day = |time: i64| time.div_euclid(Timestamp::DAY_MS);

@@ -15,13 +15,13 @@ use super::partition::{Partition, Row, failed, key, next_generation, signed};
 use super::reader::SeriesError;
 
 /// pco's level for a compaction.
-const LEVEL: usize = 8;
+pub(super) const LEVEL: usize = 8;
 
 /// What becomes of the blocks of some series.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    gone: Vec<Row>,
-    made: Vec<(i64, u64, Encoded)>,
+    pub(super) gone: Vec<Row>,
+    pub(super) made: Vec<(i64, u64, Encoded)>,
     /// The series to go on with; none at the end.
     pub(super) next: Option<SeriesId>,
 }
@@ -37,7 +37,7 @@ impl Turn {
 
     /// Whether there is nothing to write.
     pub(super) fn is_empty(&self) -> bool {
-        self.gone.is_empty()
+        self.gone.is_empty() && self.made.is_empty()
     }
 }
 

@@ -9,9 +9,10 @@ use rustc_hash::FxHashMap;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
 use super::column::Inserted;
+use super::extent::{self, MONTHS, file_name, month_of};
 use super::head::{Before, Head};
 use super::index::{Index, Loaded};
-use super::partition::{Facts, Partition, day_of, failed, file_name};
+use super::partition::{Facts, Partition, failed};
 use super::reader::SeriesError;
 use super::readers::Readers;
 use super::retention::{Cuts, Settled};
@@ -28,6 +29,7 @@ pub(super) struct Memory {
     pub(super) flushing: Option<Arc<Head>>,
     /// The newest sample of each series as of the last flush.
     pub(super) latest: FxHashMap<SeriesId, Sample>,
+    /// By extent ([`super::extent`]): the days, then the months.
     pub(super) partitions: BTreeMap<i64, Facts>,
     pub(super) cursor: Lsn,
     pub(super) expired_day: i64,
@@ -53,11 +55,15 @@ pub(super) struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
     writer: Mutex<Writer>,
-    /// Held by the one who compacts a day, for all of its turns; taken before `writer`.
+    /// Held by the one who compacts a day or moves days into their month, for all of its turns; taken before `writer`.
     pub(super) compacting: Mutex<Settled>,
+    /// The UTC day on which each month was last looked at.
+    pub(super) looked_at: Mutex<BTreeMap<i64, i64>>,
     pub(super) readers: Readers,
     /// Whether the store is being closed: a compaction ends after its turn.
     pub(super) stopping: AtomicBool,
+    /// Whether a server writes to the files, which is another process.
+    is_beside: bool,
 }
 
 impl Engine {
@@ -101,8 +107,34 @@ impl Engine {
             memory: Mutex::new(memory),
             writer: Mutex::new(Writer { index }),
             compacting: Mutex::default(),
+            looked_at: Mutex::default(),
             stopping: AtomicBool::new(false),
+            is_beside: false,
         }
+    }
+
+    /// The same, for reading only, beside a server that may write to the files.
+    pub(super) fn beside_a_server(self) -> Self {
+        Self {
+            is_beside: true,
+            ..self
+        }
+    }
+
+    /// Whether any of these files has expired or gone into another one since they were looked up.
+    pub(super) fn have_moved(&self, extents: &[i64]) -> bool {
+        if self.is_beside {
+            let expired_day = self.memory().expired_day;
+            match super::archive::list(&self.dir, expired_day) {
+                Ok(partitions) => self.memory().partitions = partitions,
+                // The reader's own error says what is wrong.
+                Err(_) => return false,
+            }
+        }
+        let memory = self.memory();
+        !extents
+            .iter()
+            .all(|extent| memory.partitions.contains_key(extent))
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -125,19 +157,21 @@ impl Engine {
             return Ok(appended);
         }
         let kept = keep_from.max(memory.expired_day);
-        let flushed_days: Vec<i64> = memory
+        let flushed: Vec<i64> = memory
             .partitions
             .iter()
             .filter(|(_, facts)| facts.flushed >= upto)
-            .map(|(day, _)| *day)
+            .map(|(extent, _)| *extent)
             .collect();
         let cuts = Cuts::at(self.clock.now(), &self.config.short_lived);
+        let is_flushed =
+            |day| !flushed.is_empty() && (flushed.contains(&day) || flushed.contains(&month_of(day)));
         for point in points {
             if cuts.are_past(point) {
                 appended.too_old += 1;
                 continue;
             }
-            memory.take(point, kept, |day| flushed_days.contains(&day), &mut appended);
+            memory.take(point, kept, is_flushed, &mut appended);
         }
         if appended.refused > 0 && memory.refused == 0 {
             let series_max = self.config.series_max;
@@ -172,7 +206,7 @@ impl Engine {
     }
 
     pub(super) fn stats(&self) -> Result<SeriesStats, SeriesError> {
-        let (mut stats, days) = {
+        let (mut stats, extents) = {
             let memory = self.memory();
             let flushing = memory.flushing.as_deref().map_or(0, Head::points);
             let stats = SeriesStats {
@@ -187,8 +221,8 @@ impl Engine {
             };
             (stats, memory.partitions.keys().copied().collect::<Vec<_>>())
         };
-        for day in days {
-            let path = self.dir.join(file_name(day));
+        for extent in extents {
+            let path = self.dir.join(file_name(extent));
             for extension in ["db", "db-wal"] {
                 let path = path.with_extension(extension);
                 match std::fs::metadata(&path) {
@@ -274,6 +308,24 @@ impl Memory {
         self.room = series_max.saturating_sub(known);
     }
 
+    /// The files that hold points of the days from `first` to `last`, in order of their numbers.
+    pub(super) fn on_disk(&self, first: i64, last: i64) -> Vec<i64> {
+        let days = self.partitions.range(first.min(MONTHS)..MONTHS);
+        let days = days.take_while(|(day, _)| **day <= last);
+        let months = self.partitions.range(MONTHS..);
+        let months = months.filter(|(month, _)| {
+            let days = extent::days(**month);
+            days.start <= last && first < days.end
+        });
+        days.chain(months).map(|(extent, _)| *extent).collect()
+    }
+
+    /// The days of `month` that have files of their own.
+    pub(super) fn days_of(&self, month: i64) -> Vec<i64> {
+        let days = self.partitions.range(extent::days(month));
+        days.map(|(day, _)| *day).collect()
+    }
+
     /// Nothing before this instant is shown: it is expired.
     pub(super) fn kept_from(&self) -> Timestamp {
         Timestamp::from_millis(self.expired_day.saturating_mul(Timestamp::DAY_MS))
@@ -288,25 +340,29 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
     for entry in std::fs::read_dir(dir).map_err(|e| listing(Box::new(e)))? {
         let entry = entry.map_err(|e| listing(Box::new(e)))?;
         let name = entry.file_name();
-        let Some(day) = name.to_str().and_then(day_of) else {
+        let Some(extent) = name.to_str().and_then(extent::named) else {
             continue;
         };
-        if day < loaded.expired_day {
-            delete_partition(dir, day)?;
+        if extent::days(extent).end <= loaded.expired_day {
+            delete_partition(dir, extent)?;
         } else {
-            partitions.insert(day, Partition::upgraded(dir, day)?.facts()?);
+            partitions.insert(extent, Partition::upgraded(dir, extent)?.facts()?);
         }
     }
-    match loaded.days.iter().find(|day| !partitions.contains_key(day)) {
+    match loaded
+        .extents
+        .iter()
+        .find(|extent| !partitions.contains_key(extent))
+    {
         None => Ok(partitions),
-        Some(day) => Err(SeriesError::Damaged(format!(
+        Some(extent) => Err(SeriesError::Damaged(format!(
             "{} is missing",
-            dir.join(file_name(*day)).display()
+            dir.join(file_name(*extent)).display()
         ))),
     }
 }
 
-/// Makes the index anew out of the partitions: which days there are, and the newest sample of each series. The cursor
+/// Makes the index anew out of the partitions: which there are, and the newest sample of each series. The cursor
 /// begins at 0: the journal brings what it still has, and the days leave out what they have already.
 fn rebuild(
     dir: &Path,
@@ -315,22 +371,28 @@ fn rebuild(
     partitions: &BTreeMap<i64, Facts>,
 ) -> Result<(), SeriesError> {
     tracing::warn!("the index of the series is missing: it is made anew out of the days");
-    for day in partitions.keys() {
-        loaded.latest.extend(Partition::open(dir, *day)?.newest()?);
+    // Months first: of equal times the day's is the newer arrival.
+    for extent in partitions.keys().rev() {
+        for (series, sample) in Partition::open(dir, *extent)?.newest()? {
+            let known = loaded.latest.get(&series);
+            if known.is_none_or(|known| known.time <= sample.time) {
+                loaded.latest.insert(series, sample);
+            }
+        }
     }
-    loaded.days = partitions.keys().copied().collect();
+    loaded.extents = partitions.keys().copied().collect();
     let mut latest: Vec<_> = loaded
         .latest
         .iter()
         .map(|(series, sample)| (*series, *sample))
         .collect();
     latest.sort_unstable_by_key(|(series, _)| *series);
-    index.advance(loaded.cursor, &loaded.days, &latest)
+    index.advance(loaded.cursor, &loaded.extents, &latest)
 }
 
-/// Deletes the files of a day. Nobody may write to them any more.
-pub(super) fn delete_partition(dir: &Path, day: i64) -> Result<(), SeriesError> {
-    let path = dir.join(file_name(day));
+/// Deletes the files of a day or month. Nobody may write to them any more.
+pub(super) fn delete_partition(dir: &Path, extent: i64) -> Result<(), SeriesError> {
+    let path = dir.join(file_name(extent));
     for extension in ["db-wal", "db-shm", "db"] {
         let path = path.with_extension(extension);
         match std::fs::remove_file(&path) {

@@ -9,6 +9,7 @@ use telemetry::{Lsn, SeriesId, Timestamp};
 use super::block::COUNT_MAX;
 use super::column::Slice;
 use super::engine::{Engine, Writer, delete_partition};
+use super::extent::{self, MONTHS};
 use super::head::Head;
 use super::partition::{Facts, Partition};
 use super::reader::SeriesError;
@@ -16,7 +17,7 @@ use super::reader::SeriesError;
 /// pco's level for a flush: the blocks are small and are compacted later anyway.
 pub(super) const FLUSH_LEVEL: usize = 4;
 /// Points that one turn of a compaction rewrites; between two of them a flush may come.
-const COMPACT_POINTS: usize = 250_000;
+pub(super) const COMPACT_POINTS: usize = 250_000;
 /// Pages that are given back in one turn: 8 MiB.
 pub(super) const FREE_PAGES: u32 = 1024;
 
@@ -144,21 +145,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Runs one change of a day's file while no flush runs; none when the day has expired.
+    /// Runs one change of a file while no flush runs; none when it has expired.
     pub(super) fn change<T>(
         &self,
-        day: i64,
+        extent: i64,
         change: impl FnOnce(&mut Partition) -> Result<T, SeriesError>,
     ) -> Result<Option<T>, SeriesError> {
         let _turn = self.writer();
-        if !self.memory().partitions.contains_key(&day) {
+        if !self.memory().partitions.contains_key(&extent) {
             return Ok(None);
         }
-        let mut partition = Partition::create(&self.dir, day)?;
+        let mut partition = Partition::create(&self.dir, extent)?;
         let answer = change(&mut partition)?;
         partition.checkpoint()?;
         let facts = partition.facts()?;
-        self.memory().partitions.insert(day, facts);
+        self.memory().partitions.insert(extent, facts);
         Ok(Some(answer))
     }
 
@@ -167,7 +168,7 @@ impl Engine {
         let today = self.clock.now().utc_day();
         let due: Vec<i64> = {
             let memory = self.memory();
-            let past = memory.partitions.range(..today);
+            let past = memory.partitions.range(..today.min(MONTHS));
             past.filter(|(_, facts)| facts.loose > 0)
                 .map(|(day, _)| *day)
                 .collect()
@@ -175,43 +176,47 @@ impl Engine {
         due.into_iter().try_for_each(|day| self.compact_day(day))
     }
 
-    /// What the store needs from time to time: days that are over their time are deleted, past days compacted, and
-    /// files that nobody reads closed.
+    /// What the store needs from time to time: days that are over their time are deleted, months that are over made one
+    /// file, past days compacted, and files that nobody reads closed.
     pub(super) fn care(&self) -> Result<(), SeriesError> {
         self.readers.close_idle();
         self.expire(self.clock.now().minus(self.config.keep))?;
         self.let_go()?;
+        self.make_months_due()?;
         self.compact_past()
     }
 
-    /// Deletes the days that end before or at `before`.
+    /// Deletes the days and months that end before or at `before`.
     pub(super) fn expire(&self, before: Timestamp) -> Result<(), SeriesError> {
         let day = before.utc_day();
         let mut writer = self.writer();
         if day <= self.memory().expired_day {
             return Ok(());
         }
-        let noted = writer.index.expire(day);
+        let gone: Vec<i64> = {
+            let memory = self.memory();
+            let known = memory.partitions.keys().copied();
+            known.filter(|extent| extent::days(*extent).end <= day).collect()
+        };
+        let noted = writer.index.expire(day, &gone);
         if let Err(error) = noted {
             if !is_full(&error) {
                 self.break_down(&error);
             }
             return Err(error);
         }
-        let gone: Vec<i64> = {
+        {
             let mut memory = self.memory();
             memory.expired_day = day;
             let begin = memory.kept_from();
             memory.head.forget_before(begin);
             memory.latest.retain(|_, sample| sample.time >= begin);
-            let gone = memory.partitions.range(..day).map(|(day, _)| *day).collect();
-            memory.partitions = memory.partitions.split_off(&day);
+            memory.partitions.retain(|extent, _| !gone.contains(extent));
             memory.recount(self.config.series_max);
-            gone
-        };
-        self.readers.forget_before(day);
+        }
+        self.readers.forget(&gone);
         gone.into_iter()
-            .try_for_each(|day| delete_partition(&self.dir, day))
+            .try_for_each(|extent| delete_partition(&self.dir, extent))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
 use rustc_hash::FxHashMap;
 use telemetry::{Lsn, Quality, Sample, SeriesId, Timestamp};
 
@@ -15,7 +15,9 @@ use crate::form::checksum;
 pub(super) const INDEX_FILE: &str = "series.db";
 
 /// The version of the tables. A file of a later version is refused, never touched.
-pub(super) const VERSION: i64 = 1;
+///
+/// Version 2 has months in the table `partition`; else it is as version 1.
+pub(super) const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS position (
@@ -24,7 +26,7 @@ CREATE TABLE IF NOT EXISTS position (
     expired_day INTEGER NOT NULL    -- days before this one are gone and stay so
 );
 CREATE TABLE IF NOT EXISTS partition (
-    day INTEGER PRIMARY KEY         -- days since 1970 whose file must be there
+    day INTEGER PRIMARY KEY         -- days since 1970 whose file must be there; months: series/extent.rs
 );
 CREATE TABLE IF NOT EXISTS latest (
     series  INTEGER PRIMARY KEY,
@@ -42,7 +44,8 @@ pub(super) struct Loaded {
     pub(super) is_new: bool,
     pub(super) cursor: Lsn,
     pub(super) expired_day: i64,
-    pub(super) days: Vec<i64>,
+    /// Days and months.
+    pub(super) extents: Vec<i64>,
     pub(super) latest: FxHashMap<SeriesId, Sample>,
 }
 
@@ -129,7 +132,7 @@ impl Index {
                     .query_row("SELECT cursor_lsn, expired_day FROM position", [], |row| {
                         Ok((row.get::<_, i64>(0)?, row.get(1)?))
                     })?;
-            let days = self
+            let extents = self
                 .connection
                 .prepare("SELECT day FROM partition ORDER BY day")?
                 .query_map([], |row| row.get(0))?
@@ -147,9 +150,9 @@ impl Index {
                     Ok((series, sample, row.get::<_, u32>(4)?))
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            Ok((cursor, expired_day, days, latest))
+            Ok((cursor, expired_day, extents, latest))
         };
-        let (cursor, expired_day, days, rows) =
+        let (cursor, expired_day, extents, rows) =
             read().map_err(|source: rusqlite::Error| failed(&self.path, "reading it", source))?;
         let mut latest = FxHashMap::default();
         for (series, sample, sum) in rows {
@@ -166,17 +169,17 @@ impl Index {
             is_new: self.is_new,
             cursor: Lsn(u64::try_from(cursor).unwrap_or(0)),
             expired_day,
-            days,
+            extents,
             latest,
         })
     }
 
-    /// Notes that the journal up to `cursor` is in the partitions, which now are those of `days` besides
+    /// Notes that the journal up to `cursor` is in the partitions, which now are those of `extents` besides
     /// the ones before, and that `latest` are the newest samples of their series.
     pub(super) fn advance(
         &mut self,
         cursor: Lsn,
-        days: &[i64],
+        extents: &[i64],
         latest: &[(SeriesId, Sample)],
     ) -> Result<(), SeriesError> {
         let mut write = || {
@@ -184,8 +187,8 @@ impl Index {
             tx.execute("UPDATE position SET cursor_lsn = ?1", [signed(cursor.0)])?;
             {
                 let mut partition = tx.prepare_cached("INSERT OR IGNORE INTO partition VALUES (?1)")?;
-                for day in days {
-                    partition.execute([day])?;
+                for extent in extents {
+                    partition.execute([extent])?;
                 }
                 let mut newest =
                     tx.prepare_cached("INSERT OR REPLACE INTO latest VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -201,12 +204,12 @@ impl Index {
         self.checkpoint()
     }
 
-    /// Notes that the days before `day` are gone; afterwards their files may be deleted.
-    pub(super) fn expire(&mut self, day: i64) -> Result<(), SeriesError> {
+    /// Notes that the days before `day` are gone, and `extents`, which end before; afterwards their files may be deleted.
+    pub(super) fn expire(&mut self, day: i64, extents: &[i64]) -> Result<(), SeriesError> {
         let mut write = || {
             let tx = self.connection.transaction()?;
             tx.execute("UPDATE position SET expired_day = max(expired_day, ?1)", [day])?;
-            tx.execute("DELETE FROM partition WHERE day < ?1", [day])?;
+            remove(&tx, extents)?;
             let begin = day.saturating_mul(Timestamp::DAY_MS);
             tx.execute("DELETE FROM latest WHERE time < ?1", [begin])?;
             tx.commit()
@@ -231,11 +234,30 @@ impl Index {
         self.checkpoint()
     }
 
+    /// Notes that all that was in `extents` is in other files; afterwards they may be deleted.
+    pub(super) fn forget_files(&mut self, extents: &[i64]) -> Result<(), SeriesError> {
+        let mut write = || {
+            let tx = self.connection.transaction()?;
+            remove(&tx, extents)?;
+            tx.commit()
+        };
+        write().map_err(|source| failed(&self.path, "forgetting days", source))?;
+        self.checkpoint()
+    }
+
     fn checkpoint(&self) -> Result<(), SeriesError> {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|source| failed(&self.path, "copying its log into it", source))
     }
+}
+
+fn remove(tx: &Transaction<'_>, extents: &[i64]) -> rusqlite::Result<()> {
+    let mut delete = tx.prepare_cached("DELETE FROM partition WHERE day = ?1")?;
+    for extent in extents {
+        delete.execute([extent])?;
+    }
+    Ok(())
 }
 
 pub(super) fn latest_sum(series: SeriesId, sample: Sample) -> u32 {

@@ -1,4 +1,5 @@
-//! The SQLite file of one UTC day: `series-2026-11-23.db`.
+//! The SQLite file of one UTC day, `series-2026-11-23.db`, or of a month that is over, `series-2026-11.db`
+//! ([`super::extent`]).
 //!
 //! A row is a block ([`super::block`]). Its key is series × 2^31 + number, so the blocks of a series lie
 //! together, in the order in which they were written: of two, the later is the newer arrival. Flushes write into
@@ -9,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
-use telemetry::{Lsn, SeriesId, Timestamp};
+use telemetry::{Lsn, Sample, SeriesId, Timestamp};
 
 use super::block::{self, Encoded, Place, Summary};
 use super::column::{Column, Slice};
+use super::extent::{self, file_name};
 use super::reader::SeriesError;
 
 /// The version of the tables. A file of a later version is refused, never touched.
@@ -20,8 +22,12 @@ pub(super) const VERSION: i64 = 2;
 
 /// Bytes of a page of a new file: several compacted blocks go on one.
 const PAGE_BYTES: i64 = 8192;
+/// The same of a month, whose blocks are larger: SQLite's greatest.
+const MONTH_PAGE_BYTES: i64 = 65_536;
 /// KiB of pages that a reading connection keeps: hundreds of them may be open.
 const READ_CACHE_KIB: i64 = 128;
+/// The same of a month, of which there are fewer.
+const MONTH_READ_CACHE_KIB: i64 = 512;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS block (
@@ -37,7 +43,7 @@ CREATE TABLE IF NOT EXISTS packed (
 );
 CREATE TABLE IF NOT EXISTS position (
     only        INTEGER PRIMARY KEY CHECK (only = 0),
-    day         INTEGER NOT NULL,   -- days since 1970
+    day         INTEGER NOT NULL,   -- days since 1970; of a month: series/extent.rs
     flushed_lsn INTEGER NOT NULL,   -- what the journal held up to here is in this file
     generation  INTEGER NOT NULL,   -- of the last flush or compaction
     loose       INTEGER NOT NULL,   -- flushes since the last compaction; 0: the table block is empty
@@ -50,6 +56,8 @@ CREATE TABLE IF NOT EXISTS position (
 const SERIES_SHIFT: u32 = 31;
 /// Bits of the key below the generation.
 const GENERATION_SHIFT: u32 = 11;
+/// Blocks of a series in one generation.
+pub(super) const NUMBERS: usize = 1 << GENERATION_SHIFT;
 /// Generations are numbered below this.
 const GENERATION_MAX: i64 = 1 << (SERIES_SHIFT - GENERATION_SHIFT);
 
@@ -65,6 +73,8 @@ pub(super) fn series_of(key: i64) -> SeriesId {
 /// What the table `position` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
+    /// Of the last flush or compaction: as long as it stays, so does what is in the file.
+    pub(super) generation: i64,
     /// What the journal held up to here is in the file, as far as it falls on this day.
     pub(super) flushed: Lsn,
     /// Flushes since the last compaction.
@@ -83,6 +93,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Of two of a series, the one of higher rank was written later. Below 2^31.
+    pub(super) const fn rank(&self) -> u64 {
+        (self.key & ((1 << SERIES_SHIFT) - 1)).cast_unsigned()
+    }
+
     /// The flush or compaction that wrote it.
     pub(super) const fn generation(&self) -> i64 {
         (self.key & ((1 << SERIES_SHIFT) - 1)) >> GENERATION_SHIFT
@@ -95,20 +110,6 @@ pub(super) struct Partition {
     pub(super) path: PathBuf,
     pub(super) day: i64,
     pub(super) connection: Connection,
-}
-
-/// The name of the file of `day`.
-pub(super) fn file_name(day: i64) -> String {
-    let begin = Timestamp::from_millis(day.saturating_mul(Timestamp::DAY_MS)).to_rfc3339();
-    let date = begin.get(..10).unwrap_or(&begin);
-    format!("series-{date}.db")
-}
-
-/// The day of the file `name`; none when it is no partition.
-pub(super) fn day_of(name: &str) -> Option<i64> {
-    let date = name.strip_prefix("series-")?.strip_suffix(".db")?;
-    let begin: Timestamp = format!("{date}T00:00:00Z").parse().ok()?;
-    (file_name(begin.utc_day()) == name).then(|| begin.utc_day())
 }
 
 impl Partition {
@@ -127,7 +128,12 @@ impl Partition {
             let mut connection = Connection::open(&path)?;
             let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             if found == 0 {
-                connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+                let page_bytes = if extent::is_month(day) {
+                    MONTH_PAGE_BYTES
+                } else {
+                    PAGE_BYTES
+                };
+                connection.pragma_update(None, "page_size", page_bytes)?;
                 connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             }
             configure(&connection)?;
@@ -175,7 +181,12 @@ impl Partition {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&path, flags)?;
             connection.busy_timeout(BUSY)?;
-            connection.pragma_update(None, "cache_size", -READ_CACHE_KIB)?;
+            let kib = if extent::is_month(day) {
+                MONTH_READ_CACHE_KIB
+            } else {
+                READ_CACHE_KIB
+            };
+            connection.pragma_update(None, "cache_size", -kib)?;
             Ok(connection)
         };
         let connection =
@@ -217,7 +228,7 @@ impl Partition {
     pub(super) fn facts(&self) -> Result<Facts, SeriesError> {
         self.connection
             .query_row(
-                "SELECT flushed_lsn, loose, points, blocks FROM position",
+                "SELECT flushed_lsn, loose, points, blocks, generation FROM position",
                 [],
                 |row| {
                     let number = |place| row.get(place).map(|n: i64| u64::try_from(n).unwrap_or(0));
@@ -226,6 +237,7 @@ impl Partition {
                         loose: number(1)?,
                         points: number(2)?,
                         blocks: number(3)?,
+                        generation: row.get(4)?,
                     })
                 },
             )
@@ -326,13 +338,26 @@ impl Partition {
         &self,
         read: impl FnOnce(&Self) -> Result<T, SeriesError>,
     ) -> Result<T, SeriesError> {
-        let tx = self
-            .connection
-            .unchecked_transaction()
-            .map_err(|source| failed(&self.path, "reading it", source))?;
-        let answer = read(self)?;
-        tx.finish()
-            .map_err(|source| failed(&self.path, "reading it", source))?;
+        Self::all_at_once(&[self], || read(self))
+    }
+
+    /// Runs `read` so that everything it reads of each of the files is of one moment: that at which the file is first
+    /// asked.
+    pub(super) fn all_at_once<T>(
+        partitions: &[&Self],
+        read: impl FnOnce() -> Result<T, SeriesError>,
+    ) -> Result<T, SeriesError> {
+        let mut open = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let tx = partition.connection.unchecked_transaction();
+            let tx = tx.map_err(|source| failed(&partition.path, "reading it", source))?;
+            open.push((tx, partition));
+        }
+        let answer = read()?;
+        for (tx, partition) in open {
+            tx.finish()
+                .map_err(|source| failed(&partition.path, "reading it", source))?;
+        }
         Ok(answer)
     }
 
@@ -404,25 +429,33 @@ impl Partition {
         read().map_err(|source: rusqlite::Error| failed(&self.path, "checking it", source))
     }
 
-    /// The newest sample of each series of this day.
-    pub(super) fn newest(&self) -> Result<Vec<(SeriesId, telemetry::Sample)>, SeriesError> {
+    /// The newest sample of each series.
+    pub(super) fn newest(&self) -> Result<Vec<(SeriesId, Sample)>, SeriesError> {
         let mut newest = Vec::new();
         let mut at = Some(SeriesId(0));
         while let Some(from) = at {
-            let next = self.connection.query_row(
-                "SELECT min(key) FROM (SELECT min(key) AS key FROM packed WHERE key >= ?1
-                 UNION ALL SELECT min(key) FROM block WHERE key >= ?1)",
-                [first_key(from)],
-                |row| row.get::<_, Option<i64>>(0),
-            );
-            let next = next.map_err(|source| failed(&self.path, "looking for a series", source))?;
-            let Some(series) = next.map(series_of) else { break };
-            if let Some(sample) = super::read::last_of_day(self, series, Timestamp::MAX)? {
+            let Some(series) = self.first_from(from)? else {
+                break;
+            };
+            if let Some(sample) = super::read::last_of_partition(self, series, Timestamp::MAX)? {
                 newest.push((series, sample));
             }
             at = series.0.checked_add(1).map(SeriesId);
         }
         Ok(newest)
+    }
+
+    /// The first series from `from` on that has a block.
+    pub(super) fn first_from(&self, from: SeriesId) -> Result<Option<SeriesId>, SeriesError> {
+        let key: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT min(key) FROM (SELECT min(key) AS key FROM packed WHERE key >= ?1
+                 UNION ALL SELECT min(key) FROM block WHERE key >= ?1)",
+            )
+            .and_then(|mut select| select.query_row([first_key(from)], |row| row.get(0)))
+            .map_err(|source| failed(&self.path, "looking for a series", source))?;
+        Ok(key.map(series_of))
     }
 
     /// The first series from `from` on of which a block is in the table `block`.
@@ -433,6 +466,19 @@ impl Partition {
             .and_then(|mut select| select.query_row([first_key(from)], |row| row.get(0)).optional())
             .map_err(|source| failed(&self.path, "looking for a series", source))?;
         Ok(key.map(series_of))
+    }
+
+    /// Notes that what the journal held up to `upto` is in the file, as far as it falls into it.
+    pub(super) fn reach(&mut self, upto: Lsn) -> Result<(), SeriesError> {
+        let reached = self.write(|tx| {
+            tx.execute(
+                "UPDATE position SET flushed_lsn = max(flushed_lsn, ?1)",
+                [signed(upto.0)],
+            )
+        });
+        reached
+            .map(|_| ())
+            .map_err(|source| failed(&self.path, "noting how far it is", source))
     }
 
     pub(super) fn write<T>(
@@ -527,22 +573,6 @@ pub(super) fn failed(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_is_named_after_its_day_and_found_by_it() {
-        for (day, name) in [(0, "series-1970-01-01.db"), (20_780, "series-2026-11-23.db")] {
-            assert_eq!(file_name(day), name);
-            assert_eq!(day_of(name), Some(day));
-        }
-        for name in [
-            "series.db",
-            "series-2026-11-23.db-wal",
-            "series-2026-13-01.db",
-            "series-x.db",
-        ] {
-            assert_eq!(day_of(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn the_keys_of_a_series_lie_together_in_order_of_generation() {

@@ -1,16 +1,16 @@
 //! Reading: the memory first, then the disk, then merged.
 //!
-//! A day is read in two steps. While its connection is held, only bytes are copied out of it: what of each block is
+//! A day, or a month that has a file, is read in two steps. While its connection is held, only bytes are copied out of it: what of each block is
 //! needed is decided from the summaries ([`Part`]). Then, with nothing held, they are decoded and handed on, so that
 //! a slow reader holds up nobody.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use telemetry::{Sample, SeriesId, Timestamp};
 
 use super::column::Column;
 use super::engine::Engine;
+use super::extent::{Unit, is_month, units};
 use super::merge::{Stretch, groups, merge};
 use super::partition::{Origin, Partition, Row};
 use super::reader::SeriesError;
@@ -18,7 +18,8 @@ use super::rollup;
 use super::sink::{Cancel, Sink, Sinks};
 use super::window::Window;
 
-/// Ranks of what lies in memory: newer than any block.
+/// Ranks: a day is newer than its month, and what lies in memory is newer than any block.
+const RANK_DAY: u64 = 1 << 32;
 const RANK_FLUSHING: u64 = u64::MAX - 1;
 const RANK_HEAD: u64 = u64::MAX;
 /// Samples that are handed on at once.
@@ -26,12 +27,12 @@ const PIECE: usize = 1024;
 /// Series whose bytes of a day are copied while its connection is held once.
 const SERIES_AT_ONCE: usize = 64;
 
-enum Source {
-    Block(Row),
+enum Source<'a> {
+    Block(&'a Partition, Row),
     Memory(Column),
 }
 
-/// What is needed of a stretch of one series in one day, copied out of the file.
+/// What is needed of a stretch of one series in one day or month, copied out of the files.
 enum Part {
     /// Summaries that the sink takes for samples, in order of time.
     Summaries(Vec<Window>),
@@ -54,10 +55,8 @@ struct InMemory {
 }
 
 impl InMemory {
-    /// The part of it that lies in one UTC day.
-    fn of_day(&self, day: i64) -> impl Iterator<Item = (u64, Column)> {
-        let begin = Timestamp::from_millis(day.saturating_mul(Timestamp::DAY_MS));
-        let end = Timestamp::from_millis(begin.millis().saturating_add(Timestamp::DAY_MS));
+    /// The part of it that lies in these days.
+    fn within(&self, begin: Timestamp, end: Timestamp) -> impl Iterator<Item = (u64, Column)> {
         [(RANK_FLUSHING, &self.flushing), (RANK_HEAD, &self.head)]
             .into_iter()
             .map(move |(rank, column)| (rank, column.between(begin, end).collect::<Column>()))
@@ -65,14 +64,15 @@ impl InMemory {
     }
 }
 
-/// What the memory holds, and which days the disk has.
+/// What the memory holds, and which files the disk has.
 ///
 /// It is taken before the disk is read. A flush that ends in between then shows its points twice, which
 /// the merge undoes; the other way round they might be missed.
 struct Snapshot {
     from: Timestamp,
+    /// By series, as they were asked for.
     memory: Vec<InMemory>,
-    on_disk: Vec<i64>,
+    units: Vec<Unit>,
 }
 
 /// The only sink of a scan of one series; none when it has had enough.
@@ -96,11 +96,19 @@ impl Engine {
             flushing: copy(memory.flushing.as_deref().and_then(|head| head.column(*series))),
             head: copy(memory.head.column(*series)),
         };
-        let days = (from < to).then(|| memory.partitions.range(from.utc_day()..=last));
+        let in_memory: Vec<InMemory> = series.iter().map(of_series).collect();
+        let on_disk = if from < to {
+            memory.on_disk(from.utc_day(), last)
+        } else {
+            Vec::new()
+        };
+        let columns = in_memory.iter().flat_map(|of| [&of.flushing, &of.head]);
+        let days = columns.flat_map(|column| column.pieces(usize::MAX).map(|(day, _)| day));
+        let units = units(&on_disk, days);
         Snapshot {
             from,
-            memory: series.iter().map(of_series).collect(),
-            on_disk: days.into_iter().flatten().map(|(day, _)| *day).collect(),
+            memory: in_memory,
+            units,
         }
     }
 
@@ -126,21 +134,40 @@ impl Engine {
         if from >= to {
             return Ok(());
         }
+        let places: Vec<usize> = (0..series.len()).collect();
+        self.scan_places(series, places, (from, to), cancel, sinks)?;
+        Ok(())
+    }
+
+    /// Scans the series at `places`; gives those whose sinks want more.
+    fn scan_places(
+        &self,
+        series: &[SeriesId],
+        places: Vec<usize>,
+        (from, to): (Timestamp, Timestamp),
+        cancel: &Cancel,
+        sinks: &mut dyn Sinks,
+    ) -> Result<Vec<usize>, SeriesError> {
         let snapshot = self.snapshot(series, from, to);
-        let mut days: BTreeSet<i64> = snapshot.on_disk.iter().copied().collect();
-        for column in snapshot.memory.iter().flat_map(|of| [&of.flushing, &of.head]) {
-            days.extend(column.pieces(usize::MAX).map(|(day, _)| day));
-        }
         let range = (snapshot.from, to);
-        let mut open: Vec<usize> = (0..series.len()).collect();
+        let mut open = places;
         let mut buffer = Vec::new();
-        for day in days {
+        for unit in &snapshot.units {
             let mut still = Vec::with_capacity(open.len());
             for places in open.chunks(SERIES_AT_ONCE) {
                 if cancel.is_cancelled() {
                     return Err(SeriesError::Cancelled);
                 }
-                let loaded = self.load(day, series, places, &snapshot, range, sinks)?;
+                let loaded = match self.load(unit, series, places, &snapshot, range, sinks) {
+                    Ok(loaded) => loaded,
+                    // What was there is in another file by now, or expired: not broken. These days are looked for again.
+                    Err(_) if self.have_moved(&unit.extents) => {
+                        let range = (range.0.max(unit.begin()), range.1.min(unit.end()));
+                        still.extend(self.scan_places(series, places.to_vec(), range, cancel, sinks)?);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
                 for (place, parts) in places.iter().zip(loaded) {
                     let Some(sink) = sinks.sink(*place) else { continue };
                     if hand_on(parts, range, cancel, sink, &mut buffer)?.is_continue() {
@@ -153,20 +180,20 @@ impl Engine {
                 break;
             }
         }
-        Ok(())
+        Ok(open)
     }
 
-    /// What is needed of one day of the series at `places`.
+    /// What is needed of a unit of the series at `places`.
     fn load(
         &self,
-        day: i64,
+        unit: &Unit,
         series: &[SeriesId],
         places: &[usize],
         snapshot: &Snapshot,
         range: (Timestamp, Timestamp),
         sinks: &mut dyn Sinks,
     ) -> Result<Vec<Vec<Part>>, SeriesError> {
-        let mut read = |partition: Option<&Partition>| {
+        self.readers.with(&unit.extents, |partitions| {
             let mut loaded = Vec::with_capacity(places.len());
             for place in places {
                 let (Some(series), Some(memory), Some(sink)) = (
@@ -177,18 +204,11 @@ impl Engine {
                     loaded.push(Vec::new());
                     continue;
                 };
-                loaded.push(parts(partition, *series, memory.of_day(day), range, sink)?);
+                let memory = memory.within(unit.begin(), unit.end());
+                loaded.push(parts(partitions, *series, memory, range, sink)?);
             }
             Ok(loaded)
-        };
-        if snapshot.on_disk.binary_search(&day).is_err() {
-            return read(None);
-        }
-        match self.readers.with(day, |partition| read(Some(partition))) {
-            // The day expired since the snapshot: it is gone, not broken.
-            Err(_) if day < self.memory().expired_day => Ok(places.iter().map(|_| Vec::new()).collect()),
-            loaded => loaded,
-        }
+        })
     }
 
     pub(super) fn latest(&self, series: SeriesId) -> Option<Sample> {
@@ -196,69 +216,72 @@ impl Engine {
     }
 
     pub(super) fn last_before(&self, series: SeriesId, at: Timestamp) -> Result<Option<Sample>, SeriesError> {
-        let (from, in_head, in_flushing, days) = {
-            let memory = self.memory();
-            match memory.latest(series) {
-                None => return Ok(None),
-                Some(latest) if latest.time < at => return Ok(Some(latest)),
-                Some(_) => {}
-            }
-            let from = memory.kept_from();
-            let find = |column: Option<&Column>| column?.last_before(at).filter(|s| s.time >= from);
-            let in_head = find(memory.head.column(series));
-            let in_flushing = find(memory.flushing.as_deref().and_then(|head| head.column(series)));
-            let last = at.millis().saturating_sub(1).div_euclid(Timestamp::DAY_MS);
-            let days: Vec<i64> = memory.partitions.range(..=last).map(|(day, _)| *day).collect();
-            (from, in_head, in_flushing, days)
-        };
-        // Of equal times the head's is the newer arrival.
-        let mut best = match (in_flushing, in_head) {
-            (Some(flushing), Some(head)) if flushing.time > head.time => Some(flushing),
-            (flushing, head) => head.or(flushing),
-        };
-        for day in days.into_iter().rev() {
-            if best.is_some_and(|best| day < best.time.utc_day()) {
-                break;
-            }
-            let found = self
-                .readers
-                .with(day, |partition| last_of_day(partition, series, at));
-            let found = match found {
-                Ok(found) => found.filter(|sample| sample.time >= from),
-                Err(_) if day < self.memory().expired_day => None,
-                Err(error) => return Err(error),
+        'again: loop {
+            let (from, in_head, in_flushing, units) = {
+                let memory = self.memory();
+                match memory.latest(series) {
+                    None => return Ok(None),
+                    Some(latest) if latest.time < at => return Ok(Some(latest)),
+                    Some(_) => {}
+                }
+                let from = memory.kept_from();
+                let find = |column: Option<&Column>| column?.last_before(at).filter(|s| s.time >= from);
+                let in_head = find(memory.head.column(series));
+                let in_flushing = find(memory.flushing.as_deref().and_then(|head| head.column(series)));
+                let last = at.millis().saturating_sub(1).div_euclid(Timestamp::DAY_MS);
+                let on_disk = memory.on_disk(i64::MIN, last);
+                (from, in_head, in_flushing, units(&on_disk, std::iter::empty()))
             };
-            if let Some(found) = found
-                && best.is_none_or(|best| found.time > best.time)
-            {
-                best = Some(found);
+            // Of equal times the head's is the newer arrival.
+            let mut best = match (in_flushing, in_head) {
+                (Some(flushing), Some(head)) if flushing.time > head.time => Some(flushing),
+                (flushing, head) => head.or(flushing),
+            };
+            for unit in units.iter().rev() {
+                if best.is_some_and(|best| unit.end() <= best.time) {
+                    break;
+                }
+                let found = self
+                    .readers
+                    .with(&unit.extents, |partitions| last_of_all(partitions, series, at));
+                let found = match found {
+                    Ok(found) => found.filter(|sample| sample.time >= from),
+                    Err(_) if self.have_moved(&unit.extents) => continue 'again,
+                    Err(error) => return Err(error),
+                };
+                if let Some(found) = found
+                    && best.is_none_or(|best| found.time > best.time)
+                {
+                    best = Some(found);
+                }
             }
+            return Ok(best);
         }
-        Ok(best)
     }
 }
 
-/// What is needed of one series in one day.
+/// What is needed of one series in one unit.
 fn parts(
-    partition: Option<&Partition>,
+    partitions: &[&Partition],
     series: SeriesId,
     memory: impl Iterator<Item = (u64, Column)>,
     (from, to): (Timestamp, Timestamp),
     sink: &dyn Sink,
 ) -> Result<Vec<Part>, SeriesError> {
-    let rows = match partition {
-        Some(partition) => partition.rows(series)?,
-        None => Vec::new(),
-    };
-    let blocks = rows
-        .into_iter()
-        .filter(|row| row.summary.first < to && row.summary.last >= from)
-        .map(|row| Stretch {
+    let mut blocks = Vec::new();
+    for partition in partitions {
+        let tier = if is_month(partition.day) { 0 } else { RANK_DAY };
+        let rows = partition.rows(series)?;
+        let wanted = rows
+            .into_iter()
+            .filter(|row| row.summary.first < to && row.summary.last >= from);
+        blocks.extend(wanted.map(|row| Stretch {
             first: row.summary.first,
             last: row.summary.last,
-            rank: row.key.cast_unsigned(),
-            source: Source::Block(row),
-        });
+            rank: tier | row.rank(),
+            source: Source::Block(partition, row),
+        }));
+    }
     let columns = memory.filter_map(|(rank, column)| {
         Some(Stretch {
             first: Timestamp::from_millis(*column.times.first()?),
@@ -268,22 +291,19 @@ fn parts(
         })
     });
     let mut parts = Vec::new();
-    for group in groups(blocks.chain(columns).collect()) {
-        let alone = match (group.as_slice(), partition) {
-            (
-                [
-                    Stretch {
-                        source: Source::Block(row),
-                        ..
-                    },
-                ],
-                Some(partition),
-            ) => summaries(partition, row, (from, to), sink)?,
+    for group in groups(blocks.into_iter().chain(columns).collect()) {
+        let alone = match group.as_slice() {
+            [
+                Stretch {
+                    source: Source::Block(partition, row),
+                    ..
+                },
+            ] => summaries(partition, row, (from, to), sink)?,
             _ => None,
         };
         match alone {
             Some(windows) => parts.push(Part::Summaries(windows)),
-            None => parts.push(together(partition, group)?),
+            None => parts.push(together(group)?),
         }
     }
     Ok(parts)
@@ -319,16 +339,15 @@ fn summaries(
 }
 
 /// The bytes of what overlaps. Where the samples of a block were let go, its summaries stand for all of the group.
-fn together(partition: Option<&Partition>, group: Vec<Stretch<Source>>) -> Result<Part, SeriesError> {
+fn together(group: Vec<Stretch<Source<'_>>>) -> Result<Part, SeriesError> {
     let (mut samples, mut thinned) = (Vec::with_capacity(group.len()), Vec::new());
     for stretch in group {
-        match (stretch.source, partition) {
-            (Source::Memory(column), _) => samples.push(Bytes::Memory(column)),
-            (Source::Block(row), Some(partition)) => match partition.raw(&row)? {
+        match stretch.source {
+            Source::Memory(column) => samples.push(Bytes::Memory(column)),
+            Source::Block(partition, row) => match partition.raw(&row)? {
                 Some(bytes) => samples.push(Bytes::Block(Origin::of(partition), row, bytes)),
                 None => thinned.extend(finest(partition, &row)?),
             },
-            (Source::Block(_), None) => {}
         }
     }
     if thinned.is_empty() {
@@ -351,7 +370,7 @@ fn finest(partition: &Partition, row: &Row) -> Result<Vec<Window>, SeriesError> 
     }
 }
 
-/// Decodes the parts of a day and hands them to the sink; whether it wants more.
+/// Decodes the parts of a unit and hands them to the sink; whether it wants more.
 fn hand_on(
     parts: Vec<Part>,
     (from, to): (Timestamp, Timestamp),
@@ -405,8 +424,26 @@ fn pieces(
     }
 }
 
-/// The last sample of `series` before `at` in one day.
-pub(super) fn last_of_day(
+/// The last sample of `series` before `at` in the files of a unit. Of equal times the day's, which stands before its
+/// month, is the newer arrival.
+fn last_of_all(
+    partitions: &[&Partition],
+    series: SeriesId,
+    at: Timestamp,
+) -> Result<Option<Sample>, SeriesError> {
+    let mut best: Option<Sample> = None;
+    for partition in partitions {
+        if let Some(found) = last_of_partition(partition, series, at)?
+            && best.is_none_or(|best| best.time < found.time)
+        {
+            best = Some(found);
+        }
+    }
+    Ok(best)
+}
+
+/// The last sample of `series` before `at` in one file.
+pub(super) fn last_of_partition(
     partition: &Partition,
     series: SeriesId,
     at: Timestamp,

@@ -1,4 +1,4 @@
-//! The open connections for reading, one per day, the least recently used closed first.
+//! The open connections for reading, one per file, the least recently used closed first.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ pub(super) struct Readers {
 
 #[derive(Debug)]
 struct Entry {
-    day: i64,
+    extent: i64,
     partition: Arc<Mutex<Partition>>,
     /// Whether it was used since the last [`Readers::close_idle`].
     is_used: bool,
@@ -33,21 +33,25 @@ impl Readers {
         }
     }
 
-    /// Runs `read` on the partition of `day`, which is there.
+    /// Runs `read` on the partitions of `extents`, which are there, in this order. Everybody names them in ascending order,
+    /// so that no two wait for each other.
     pub(super) fn with<T>(
         &self,
-        day: i64,
-        read: impl FnOnce(&Partition) -> Result<T, SeriesError>,
+        extents: &[i64],
+        read: impl FnOnce(&[&Partition]) -> Result<T, SeriesError>,
     ) -> Result<T, SeriesError> {
-        let partition = self.get(day)?;
-        let partition = partition.lock().unwrap_or_else(PoisonError::into_inner);
-        partition.at_once(read)
+        let open = extents.iter().map(|extent| self.get(*extent));
+        let open = open.collect::<Result<Vec<_>, _>>()?;
+        let lock = |partition| Mutex::lock(partition).unwrap_or_else(PoisonError::into_inner);
+        let locked: Vec<_> = open.iter().map(|partition| lock(partition)).collect();
+        let partitions: Vec<&Partition> = locked.iter().map(|partition| &**partition).collect();
+        Partition::all_at_once(&partitions, || read(&partitions))
     }
 
-    fn get(&self, day: i64) -> Result<Arc<Mutex<Partition>>, SeriesError> {
+    fn get(&self, extent: i64) -> Result<Arc<Mutex<Partition>>, SeriesError> {
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(place) = open.iter().rposition(|entry| entry.day == day) {
+            if let Some(place) = open.iter().rposition(|entry| entry.extent == extent) {
                 let mut entry = open.remove(place);
                 let partition = Arc::clone(&entry.partition);
                 entry.is_used = true;
@@ -55,24 +59,24 @@ impl Readers {
                 return Ok(partition);
             }
         }
-        let partition = Arc::new(Mutex::new(Partition::open(&self.dir, day)?));
+        let partition = Arc::new(Mutex::new(Partition::open(&self.dir, extent)?));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|entry| entry.day != day);
+        open.retain(|entry| entry.extent != extent);
         if open.len() >= OPEN_MAX {
             open.remove(0);
         }
         open.push(Entry {
-            day,
+            extent,
             partition: Arc::clone(&partition),
             is_used: true,
         });
         Ok(partition)
     }
 
-    /// Closes the connections to days before `day`.
-    pub(super) fn forget_before(&self, day: i64) {
+    /// Closes the connections to files that are to be deleted.
+    pub(super) fn forget(&self, extents: &[i64]) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|entry| entry.day >= day);
+        open.retain(|entry| !extents.contains(&entry.extent));
     }
 
     /// Closes the connections that nobody used since the last call.

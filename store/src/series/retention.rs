@@ -1,7 +1,7 @@
 //! Series that are kept for less than the others, e.g. the signal strength of a modem.
 //!
 //! A day's file is deleted when nothing of it is kept any more ([`super::SeriesConfig::keep`]). Before that, blocks of
-//! short-lived series are deleted out of it, whole UTC days of a series at once; a roll-up is a part of its block, so
+//! short-lived series are deleted out of it, whole UTC days of a series at once, or months once days are months; a roll-up is a part of its block, so
 //! it goes with it. The file notes for which series that is done, so that a start does not look for them again.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use telemetry::{Point, SeriesId, Timestamp};
 
 use super::compaction::Turn;
 use super::engine::Engine;
+use super::extent;
 use super::flush::{FREE_PAGES, is_full};
 use super::partition::{Partition, failed};
 use super::reader::SeriesError;
@@ -22,7 +23,7 @@ use crate::form::checksum;
 /// Blocks that are deleted in one turn; between two of them a flush may come.
 const BLOCKS_AT_ONCE: usize = 10_000;
 
-/// In a day's file, beside the tables of [`super::partition`].
+/// In the file of a day or month, beside the tables of [`super::partition`].
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS let_go (
     keep_ms INTEGER PRIMARY KEY,    -- series that are kept for so long
     sum     INTEGER NOT NULL        -- CRC-32C over the series whose blocks are gone
@@ -38,7 +39,7 @@ pub struct ShortLived {
 }
 
 impl ShortLived {
-    /// These `series` are kept for `keep`, by whole UTC days.
+    /// These `series` are kept for `keep`, by whole UTC days, and by whole months where those have a file.
     #[must_use]
     pub fn new(keep: Span, series: impl IntoIterator<Item = SeriesId>) -> Self {
         let ordered: BTreeSet<SeriesId> = series.into_iter().collect();
@@ -85,7 +86,7 @@ impl<'a> Cuts<'a> {
     }
 }
 
-/// Days and places in [`super::SeriesConfig::short_lived`] of which nothing is left.
+/// Days and months, and places in [`super::SeriesConfig::short_lived`] of which nothing is left.
 pub(super) type Settled = BTreeSet<(i64, usize)>;
 
 impl Engine {
@@ -114,8 +115,8 @@ impl Engine {
         }
         let days: Vec<(i64, bool)> = {
             let memory = self.memory();
-            let past = memory.partitions.range(..cut);
-            past.map(|(day, facts)| (*day, facts.loose > 0)).collect()
+            let past = (memory.partitions.iter()).filter(|(file, _)| extent::days(**file).end <= cut);
+            past.map(|(file, facts)| (*file, facts.loose > 0)).collect()
         };
         for (day, is_loose) in days {
             let mut settled = self.compacting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,9 @@
-//! Roll-ups of one block: its windows of 1 h, 15 min and 1 min, by the UTC clock, as columns.
+//! Roll-ups of one block: its windows of 1 day, 1 h, 15 min and 1 min, by the UTC clock, as columns.
 //!
 //! ```text
 //! rollup  = number of levels (1 byte) · per level, the longest windows first: code (1 byte), length of what
 //!           follows (varint), number of windows (varint), which columns are not all 0 (varint), those columns · CRC-32C
-//! columns = window's place in the day · heard first (ms in the window) · heard last less heard first
+//! columns = window's place in the day or month · heard first (ms in the window) · heard last less heard first
 //!         · samples · bad · uncertain · first less heard first · heard last less last · their qualities
 //!         · heard last less heard first less known · longest hold · falls
 //!         · first value · last less it · what the least is below both · what the greatest is above both
@@ -24,10 +24,47 @@ use super::ints;
 use super::window::Window;
 use crate::form::{Reader, put_len, put_varint};
 
-/// Lengths of the windows, ms, by code.
-const LEVELS: [i64; 3] = [3_600_000, 15 * 60_000, 60_000];
-/// A level is stored when a window holds at least so many samples in the mean: below, it would not be worth its bytes.
-const SAMPLES_PER_WINDOW_MIN: usize = 32;
+/// A length of windows.
+struct Kind {
+    code: u8,
+    /// Length of a window, ms.
+    width: i64,
+    /// It is stored when a window holds at least so many samples in the mean: below, it would not be worth its bytes.
+    samples_min: usize,
+    /// It is stored when there are at least so many windows.
+    windows_min: usize,
+}
+
+/// The longest windows first. A block of one day has its summary for that; days are only of use within a month, and a
+/// day of fewer samples is decoded faster than the columns of its roll-up.
+const KINDS: [Kind; 4] = [
+    Kind {
+        code: 3,
+        width: Timestamp::DAY_MS,
+        samples_min: 256,
+        windows_min: 2,
+    },
+    Kind {
+        code: 0,
+        width: 3_600_000,
+        samples_min: 32,
+        windows_min: 1,
+    },
+    Kind {
+        code: 1,
+        width: 15 * 60_000,
+        samples_min: 32,
+        windows_min: 1,
+    },
+    Kind {
+        code: 2,
+        width: 60_000,
+        samples_min: 32,
+        windows_min: 1,
+    },
+];
+/// Most windows of a level: the minutes of a month.
+const WINDOWS_MAX: usize = 31 * 1440;
 /// pco's level for the columns.
 const PACK_LEVEL: usize = 8;
 /// Columns of whole numbers that are no values.
@@ -42,9 +79,12 @@ type Columns = [Vec<i64>; COLUMNS];
 /// block and its values at it; `least` is the fewest samples that a window has to hold in the mean.
 pub(super) fn encode(place: Place, slice: Slice<'_>, decimals: Option<(u8, &[i64])>) -> Option<Vec<u8>> {
     let mut levels = Vec::new();
-    for (code, width) in (0u8..).zip(LEVELS) {
-        let windows = roll(place, slice, decimals, width);
-        if windows.len() * SAMPLES_PER_WINDOW_MIN > slice.times.len() {
+    for kind in &KINDS {
+        let windows = roll(place, slice, decimals, kind.width);
+        if windows.len() < kind.windows_min {
+            continue;
+        }
+        if windows.len() * kind.samples_min > slice.times.len() {
             break;
         }
         let mut level = Vec::new();
@@ -52,10 +92,10 @@ pub(super) fn encode(place: Place, slice: Slice<'_>, decimals: Option<(u8, &[i64
             &mut level,
             place,
             &windows,
-            width,
+            kind.width,
             decimals.map(|(scale, _)| scale),
         );
-        levels.push((code, level));
+        levels.push((kind.code, level));
     }
     if levels.is_empty() {
         return None;
@@ -186,7 +226,8 @@ pub(super) fn levels(place: Place, bytes: &[u8]) -> Result<Vec<Level<'_>>, &'sta
         let count = reader.byte()?;
         let mut levels = Vec::with_capacity(usize::from(count));
         for _ in 0..count {
-            let width = *LEVELS.get(usize::from(reader.byte()?))?;
+            let code = reader.byte()?;
+            let width = KINDS.iter().find(|kind| kind.code == code)?.width;
             let len = reader.len()?;
             let bytes = reader.bytes(len)?;
             levels.push(Level { place, width, bytes });
@@ -213,8 +254,7 @@ impl Level<'_> {
 
     fn read(&self, scale: u8) -> Option<Vec<Window>> {
         let mut reader = Reader::new(self.bytes);
-        // A day has no more than 1,440 minutes.
-        let count = reader.len().filter(|count| *count <= 1440)?;
+        let count = reader.len().filter(|count| *count <= WINDOWS_MAX)?;
         let mask = reader.varint()?;
         let mut columns: [Option<std::vec::IntoIter<i64>>; COLUMNS] = [const { None }; COLUMNS];
         for (place, column) in columns.iter_mut().enumerate() {

@@ -84,6 +84,8 @@ enum Step {
     Flush,
     CompactDay(i64),
     CompactPast,
+    /// The days so far become a month.
+    Months,
     Expire(i64),
     /// The clock goes on by a day, and the store lets go of what short-lived series no longer keep.
     Tomorrow,
@@ -108,6 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Flush),
         1 => (0i64..5).prop_map(Step::CompactDay),
         1 => Just(Step::CompactPast),
+        1 => Just(Step::Months),
         1 => (1i64..5).prop_map(Step::Expire),
         1 => Just(Step::Tomorrow),
         2 => (1usize..4).prop_map(Step::Reopen),
@@ -181,6 +184,7 @@ impl Pair {
             }
             Step::CompactDay(ago) => self.store().compact_day(at(NOW - ago * DAY)).unwrap(),
             Step::CompactPast => self.store().compact().unwrap(),
+            Step::Months => self.store().make_months(at(NOW + 30 * DAY)).unwrap(),
             Step::Expire(ago) => {
                 let before = at(NOW - ago * DAY);
                 self.store().expire(before).unwrap();

@@ -47,8 +47,9 @@ impl Usage {
 const KEY_BYTES: u64 = 8;
 
 impl SeriesStore {
-    /// Tells what each block of the UTC days of `from..to` costs. What is only in memory costs nothing yet. Reads every
-    /// block of those days: seconds for a month of a county.
+    /// Tells what each block of the UTC days of `from..to` costs, and of the months that have a file of their own and a
+    /// part in `from..to`. What is only in memory costs nothing yet. Reads every block of those files: seconds for a month of a
+    /// county.
     ///
     /// # Errors
     /// [`SeriesError`] when a file cannot be read or a block is damaged.
@@ -58,16 +59,15 @@ impl SeriesStore {
         to: Timestamp,
         each: &mut dyn FnMut(SeriesId, Usage),
     ) -> Result<(), SeriesError> {
-        for day in from.utc_day()..=to.millis().saturating_sub(1).div_euclid(Timestamp::DAY_MS) {
-            if self.engine.dir.join(partition::file_name(day)).exists() {
-                tell_day(&Partition::open(&self.engine.dir, day)?, each)?;
-            }
-        }
-        Ok(())
+        let last = to.millis().saturating_sub(1).div_euclid(Timestamp::DAY_MS);
+        let files = self.engine.memory().on_disk(from.utc_day(), last);
+        files
+            .into_iter()
+            .try_for_each(|extent| tell_file(&Partition::open(&self.engine.dir, extent)?, each))
     }
 }
 
-fn tell_day(partition: &Partition, each: &mut dyn FnMut(SeriesId, Usage)) -> Result<(), SeriesError> {
+fn tell_file(partition: &Partition, each: &mut dyn FnMut(SeriesId, Usage)) -> Result<(), SeriesError> {
     let mut damage = None;
     let mut read = || {
         let mut select = partition.connection.prepare(
