@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use store::series::{SeriesConfig, SeriesStore};
 use telemetry::Clock;
-use telemetry::time::SystemClock;
+use telemetry::time::{Span, SystemClock};
 
 use crate::arguments::{Import, ImportFormat, LinePrecision};
 use crate::exit::Failure;
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Import) -> Result<ExitCode, Failure> {
         options,
         history: History::new(Arc::clone(&county.catalogue)),
         zone: zone_of(&county.catalogue)?,
-        intake: Intake::new(store.as_ref(), clock.now(), county.keep),
+        intake: Intake::new(store.as_ref(), clock.now(), &county.keep),
         rejects: Vec::new(),
     };
     for (path, file) in files {
@@ -103,7 +103,9 @@ fn open_all(paths: &[PathBuf]) -> Result<Vec<(&Path, File)>, Failure> {
 
 fn open_store(county: &County, clock: &Arc<dyn Clock>) -> Result<SeriesStore, Failure> {
     let config = SeriesConfig {
-        keep: county.keep,
+        keep: county.keep.longest,
+        // Nothing is let go here: the server knows how long what stays.
+        care_every: Span::TEXT_MAX,
         ..SeriesConfig::default()
     };
     SeriesStore::open(&county.path, config, Arc::clone(clock))

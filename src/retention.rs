@@ -1,11 +1,11 @@
 //! For how long which series is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use store::series::ShortLived;
 use telemetry::profile::RetentionClass;
 use telemetry::time::Span;
-use telemetry::{Catalogue, SeriesId};
+use telemetry::{Catalogue, DeviceEntry, SeriesId};
 
 use crate::config::Data;
 
@@ -50,6 +50,19 @@ pub(crate) fn short_lived(data: &Data, catalogue: &Catalogue) -> Vec<ShortLived>
         .into_iter()
         .map(|(keep, series)| ShortLived::new(keep, series));
     short.collect()
+}
+
+/// How long each series is kept that is kept for less than the longest.
+pub(crate) fn shorter(data: &Data, catalogue: &Catalogue) -> HashMap<SeriesId, Span> {
+    let longest = longest(data);
+    let of_device = |entry: &DeviceEntry| -> Vec<(SeriesId, Span)> {
+        let signals = entry.profile.signals.iter().zip(&entry.series);
+        signals
+            .map(|(signal, series)| (*series, kept(data, entry.profile.retention_of(signal))))
+            .filter(|(_, keep)| *keep < longest)
+            .collect()
+    };
+    catalogue.devices().iter().flat_map(of_device).collect()
 }
 
 #[cfg(test)]

@@ -9,16 +9,16 @@ use ingest::{DecodeSettings, Decoder, PipelineConfig};
 use jiff::tz::TimeZone;
 use store::care::folder::{RESTORING_FILE, STATE_FILE};
 use store::journal::tail;
-use store::series::Archive;
+use store::series::Outside;
 use store::state::State;
 use telemetry::registry::Registry;
 use telemetry::time::SystemClock;
 use telemetry::{Catalogue, Lsn, Point, Profile, RawMessage, SeriesId};
 
 use crate::arguments::Place;
-use crate::config;
+use crate::config::{self, Data};
 use crate::exit::Failure;
-use crate::server;
+use crate::{retention, server};
 
 /// One series with its names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,34 +39,38 @@ pub(crate) struct Folder {
     pub decode: DecodeSettings,
 }
 
-/// The data folder, the profiles and what decoding leaves out, as a configuration says, or as they are without one.
-pub(crate) type Means = (
-    PathBuf,
-    BTreeMap<Box<str>, Arc<Profile>>,
-    DecodeSettings,
-    Option<Registry>,
-);
+/// The data folder and what the server on it is configured with; as it is without a configuration.
+pub(crate) struct Means {
+    pub folder: PathBuf,
+    pub profiles: BTreeMap<Box<str>, Arc<Profile>>,
+    /// `[data]`.
+    pub data: Data,
+    /// The registry file; none without a configuration.
+    pub declared: Option<Registry>,
+}
 
 /// What `place` names.
 pub(crate) fn means(place: &Place) -> Result<Means, Failure> {
     let Some(file) = &place.config else {
         let profiles = telemetry::profile::builtin()
             .map_err(|error| Failure::other("a built-in profile is wrong", error))?;
-        let folder = place.data.clone().unwrap_or_default();
-        return Ok((folder, profiles, DecodeSettings::default(), None));
+        return Ok(Means {
+            folder: place.data.clone().unwrap_or_default(),
+            profiles,
+            data: Data::default(),
+            declared: None,
+        });
     };
     let checked = config::read(file).map_err(|findings| {
         let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
         Failure::Input(lines.join("\n"))
     })?;
-    let folder = config::beside(file, &checked.config.data.folder);
-    let keep = *checked.config.data.keep.get_ref();
-    Ok((
-        folder,
-        checked.profiles,
-        DecodeSettings { keep },
-        Some(checked.registry),
-    ))
+    Ok(Means {
+        folder: config::beside(file, &checked.config.data.folder),
+        profiles: checked.profiles,
+        data: checked.config.data,
+        declared: Some(checked.registry),
+    })
 }
 
 impl Folder {
@@ -75,7 +79,15 @@ impl Folder {
     /// # Errors
     /// [`Failure`] when there is none, or it cannot be used.
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
-        let (path, profiles, decode, _) = means(place)?;
+        let Means {
+            folder: path,
+            profiles,
+            data,
+            ..
+        } = means(place)?;
+        let decode = DecodeSettings {
+            keep: retention::longest(&data),
+        };
         let shown = path.display();
         let file = path.join(STATE_FILE);
         if !file.exists() {
@@ -128,9 +140,9 @@ impl Folder {
     ///
     /// # Errors
     /// [`Failure`] when a file is damaged or cannot be read.
-    pub(crate) fn points(&self) -> Result<Archive, Failure> {
+    pub(crate) fn points(&self) -> Result<Outside, Failure> {
         let unusable = |error| Failure::data("the points cannot be read", &error);
-        let archive = Archive::open(&self.path, Arc::new(SystemClock::new())).map_err(unusable)?;
+        let archive = Outside::open(&self.path, Arc::new(SystemClock::new())).map_err(unusable)?;
         let cursor = archive.cursor();
         // The decoder has to know the devices: see `ingest::Decoder`.
         let begin = Lsn(cursor.0.saturating_sub(PipelineConfig::default().warm_up));
@@ -183,7 +195,7 @@ const NO_SERIES: SeriesId = SeriesId(u32::MAX);
 
 /// Decodes what the days do not have.
 struct Rest<'a> {
-    archive: &'a Archive,
+    archive: &'a Outside,
     cursor: Lsn,
     /// The message that comes next, unless the journal was trimmed meanwhile.
     next: Lsn,

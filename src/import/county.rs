@@ -1,5 +1,6 @@
 //! Into which folder history goes, and what is registered there.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,19 +11,36 @@ use telemetry::time::{Span, SystemClock};
 use telemetry::{Catalogue, Clock, SeriesId};
 
 use crate::arguments::Place;
+use crate::config::Data;
 use crate::data_folder::DataFolder;
 use crate::exit::Failure;
-use crate::export::folder::{Folder, means};
-use crate::server;
+use crate::export::folder::{Folder, Means, means};
+use crate::{retention, server};
 
 /// A folder that history goes into.
 pub(super) struct County {
     pub path: PathBuf,
     pub catalogue: Arc<Catalogue>,
-    /// How long points are kept.
-    pub keep: Span,
+    pub keep: Keep,
     /// Held as long as points are written; none for a dry run.
     _data: Option<DataFolder>,
+}
+
+/// How long points are kept.
+pub(super) struct Keep {
+    /// Most of them.
+    pub longest: Span,
+    /// The series that are kept for less.
+    pub short: HashMap<SeriesId, Span>,
+}
+
+impl Keep {
+    fn of(settings: &Data, catalogue: &Catalogue) -> Self {
+        Self {
+            longest: retention::longest(settings),
+            short: retention::shorter(settings, catalogue),
+        }
+    }
 }
 
 impl County {
@@ -31,7 +49,12 @@ impl County {
     /// # Errors
     /// [`Failure`] when a server uses it, or it cannot be used.
     pub(super) fn hold(place: &Place) -> Result<Self, Failure> {
-        let (path, profiles, decode, declared) = means(place)?;
+        let Means {
+            folder: path,
+            profiles,
+            data: settings,
+            declared,
+        } = means(place)?;
         if declared.is_none() && !path.join(STATE_FILE).exists() {
             let shown = path.display();
             let text = format!(
@@ -61,8 +84,8 @@ impl County {
         let (catalogue, _) = server::register(&state, registry, &profiles, &clock)?;
         Ok(Self {
             path,
+            keep: Keep::of(&settings, &catalogue),
             catalogue,
-            keep: decode.keep,
             _data: Some(data),
         })
     }
@@ -72,7 +95,12 @@ impl County {
     /// # Errors
     /// [`Failure`] when the folder cannot be read.
     pub(super) fn look(place: &Place) -> Result<Self, Failure> {
-        let (path, profiles, decode, declared) = means(place)?;
+        let Means {
+            folder: path,
+            profiles,
+            data: settings,
+            declared,
+        } = means(place)?;
         let file = path.join(STATE_FILE);
         let catalogue = match declared {
             None => Folder::open(place)?.catalogue,
@@ -94,8 +122,8 @@ impl County {
         };
         Ok(Self {
             path,
+            keep: Keep::of(&settings, &catalogue),
             catalogue,
-            keep: decode.keep,
             _data: None,
         })
     }

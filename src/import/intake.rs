@@ -5,6 +5,8 @@ use store::series::{SeriesError, SeriesStore};
 use telemetry::time::Span;
 use telemetry::{Point, Sample, SeriesId, Timestamp};
 
+use super::county::Keep;
+
 /// Points that are gathered before they are written: about 70 bytes each.
 const BATCH_POINTS: usize = 1_000_000;
 /// How far ahead of our clock a reading may lie. Source: the same as for what devices send.
@@ -30,14 +32,13 @@ pub(super) struct Intake<'a> {
     /// None: nothing is written.
     pub store: Option<&'a SeriesStore>,
     pub now: Timestamp,
-    /// How long points are kept.
-    pub keep: Span,
+    keep: &'a Keep,
     pub counts: Counts,
     batch: Vec<Point>,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(store: Option<&'a SeriesStore>, now: Timestamp, keep: Span) -> Self {
+    pub(super) fn new(store: Option<&'a SeriesStore>, now: Timestamp, keep: &'a Keep) -> Self {
         Self {
             store,
             now,
@@ -55,13 +56,14 @@ impl<'a> Intake<'a> {
         if readings.is_empty() {
             return Err("the line has no readings".to_owned());
         }
-        for (_, sample) in readings {
+        for (series, sample) in readings {
             let time = sample.time;
             if time > self.now.plus(FUTURE) {
                 return Err(format!("{time} is in the future"));
             }
-            if time < self.now.minus(self.keep) {
-                let days = self.keep.millis() / 86_400_000;
+            let keep = *self.keep.short.get(series).unwrap_or(&self.keep.longest);
+            if time < self.now.minus(keep) {
+                let days = keep.millis() / 86_400_000;
                 return Err(format!(
                     "{time} is older than what is kept ({days} days, data.keep)"
                 ));

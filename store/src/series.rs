@@ -18,7 +18,6 @@
 //! - Any other I/O error: nothing is taken or written any more in this process; reading goes on.
 //! - Points older than [`SeriesConfig::keep`], or than their series is kept ([`retention`]), are counted as too old and not kept.
 
-mod archive;
 mod block;
 pub(crate) mod check;
 mod civil;
@@ -36,6 +35,7 @@ mod index;
 mod ints;
 mod merge;
 mod months;
+mod outside;
 mod partition;
 pub mod query;
 mod read;
@@ -57,11 +57,11 @@ use std::thread::JoinHandle;
 use telemetry::time::Span;
 use telemetry::{Clock, Lsn, Point, Sample, SeriesId, Timestamp};
 
-pub use archive::{Archive, TAIL_POINTS_MAX};
 pub(crate) use check::{DAY_VERSION, INDEX_FILE, INDEX_VERSION, day_of, file_name};
 pub use civil::{CivilUnit, UnknownZone, Zone};
 use engine::Engine;
 pub use grid::{Cell, Grid, WINDOWS_MAX};
+pub use outside::{Outside, TAIL_POINTS_MAX};
 pub use reader::{SeriesError, SeriesReader};
 pub use retention::ShortLived;
 pub use sink::{Cancel, Collect, Gather, Sink, Sinks, gather};

@@ -8,6 +8,9 @@ use bytes::Bytes;
 use telemetry::time::{ManualClock, Span};
 use telemetry::{DeviceId, Lsn, Origin, Point, Quality, RawMessage, Sample, SeriesId, Timestamp};
 
+mod flips;
+mod versions;
+
 use super::backup::{Order, take};
 use super::manifest::{MANIFEST_FILE, SUMS_FILE, UNFINISHED_FILE};
 use super::restore::inspect;

@@ -11,7 +11,7 @@ use telemetry::SeriesId;
 
 use super::copy::{open_live, open_still, sum, version};
 use super::folder::{FileKind, MQTT_FILE, STATE_FILE};
-use super::manifest::{Cursors, MANIFEST_FILE, Manifest, UNFINISHED_FILE};
+use super::manifest::{Cursors, MANIFEST_FILE, Manifest, SUMS_FILE, UNFINISHED_FILE, sum_line};
 use super::{CareError, Progress, Watcher, backup, restore};
 use crate::journal::JOURNAL_FILE;
 use crate::series::{INDEX_FILE, day_of, file_name};
@@ -180,6 +180,20 @@ impl Look<'_, '_> {
                     "its SHA-256 is not that of the backup's list",
                 );
             }
+        }
+        let (_, list) = sum(&self.folder.join(MANIFEST_FILE))?;
+        let lines = manifest
+            .files
+            .iter()
+            .map(|file| sum_line(&file.sha256, &file.name));
+        let wanted: String = lines.chain([sum_line(&list, MANIFEST_FILE)]).collect();
+        let path = self.folder.join(SUMS_FILE);
+        if std::fs::read(&path).map_err(CareError::io(&path, "reading it"))? != wanted.as_bytes() {
+            self.find(
+                SUMS_FILE,
+                Part::File,
+                "it does not hold the sums of the backup's list",
+            );
         }
         Ok(())
     }
@@ -434,9 +448,13 @@ impl Look<'_, '_> {
             Err(error) => self.find(INDEX_FILE, Part::File, telemetry::with_causes(&error)),
         }
         match files::days_of_index(&connection) {
-            Ok(days) => {
+            Ok((expired, days)) => {
                 for day in days {
                     let name = file_name(day);
+                    if day < expired {
+                        let why = format!("it lists {name}, which it says has expired");
+                        self.find(INDEX_FILE, Part::Position, why);
+                    }
                     if !self.folder.join(&name).exists() {
                         self.find(
                             &name,

@@ -337,6 +337,15 @@ impl Memory {
 fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, SeriesError> {
     let listing = |source| failed(dir, "listing the partitions", source);
     let mut partitions = BTreeMap::new();
+    // An expiry takes its days off the list in the same transaction: if not, the list is not what was written, and
+    // nothing may be deleted by it.
+    if let Some(day) = loaded.days.iter().find(|day| **day < loaded.expired_day) {
+        return Err(SeriesError::Damaged(format!(
+            "{}: it lists {}, which it says has expired",
+            dir.join(super::index::INDEX_FILE).display(),
+            file_name(*day)
+        )));
+    }
     for entry in std::fs::read_dir(dir).map_err(|e| listing(Box::new(e)))? {
         let entry = entry.map_err(|e| listing(Box::new(e)))?;
         let name = entry.file_name();

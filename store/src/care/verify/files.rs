@@ -36,10 +36,12 @@ pub(super) fn series_names(connection: &Connection) -> rusqlite::Result<HashMap<
         .collect()
 }
 
-/// The days whose files must be there.
-pub(super) fn days_of_index(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-    connection
+/// The day before which all have expired, and the days whose files must be there.
+pub(super) fn days_of_index(connection: &Connection) -> rusqlite::Result<(i64, Vec<i64>)> {
+    let expired = connection.query_row("SELECT expired_day FROM position", [], |row| row.get(0))?;
+    let days = connection
         .prepare("SELECT day FROM partition ORDER BY day")?
         .query_map([], |row| row.get(0))?
-        .collect()
+        .collect::<rusqlite::Result<_>>()?;
+    Ok((expired, days))
 }

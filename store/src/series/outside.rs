@@ -1,7 +1,7 @@
 //! The series of a data folder, for reading only: beside a server that writes to it, or without one.
 //!
 //! Nothing is made, upgraded or deleted. What the server has only in memory is not in its files: the reader brings it
-//! out of the journal, by decoding every message after [`Archive::cursor`] and handing the points to [`Archive::take`].
+//! out of the journal, by decoding every message after [`Outside::cursor`] and handing the points to [`Outside::take`].
 //! The cursor is read before the days are, so a flush in between shows points twice, which the merge undoes.
 
 use std::collections::BTreeMap;
@@ -23,19 +23,19 @@ use super::{SeriesConfig, SeriesStats};
 pub const TAIL_POINTS_MAX: usize = 8_000_000;
 
 /// The series of a data folder, read from outside of the server.
-pub struct Archive {
+pub struct Outside {
     engine: Engine,
 }
 
-impl std::fmt::Debug for Archive {
+impl std::fmt::Debug for Outside {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Archive")
+        f.debug_struct("Outside")
             .field("dir", &self.engine.dir)
             .finish_non_exhaustive()
     }
 }
 
-impl Archive {
+impl Outside {
     /// Opens the series of the data folder `dir`.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ pub(super) fn list(dir: &Path, expired_day: i64) -> Result<BTreeMap<i64, Facts>,
     Ok(partitions)
 }
 
-impl SeriesReader for Archive {
+impl SeriesReader for Outside {
     fn latest(&self, series: SeriesId) -> Result<Option<Sample>, SeriesError> {
         Ok(self.engine.latest(series))
     }
