@@ -12,7 +12,7 @@ pub(crate) const EXPORT_HELP: &str = "Examples:
   townwatch export --data ./townwatch-data --series 'lamp-00??/power' --from 2026-11-23T18:00 | gzip > evening.csv.gz
 
 A server may run meanwhile: what it has acknowledged is in the export, also what it has only in memory and in its journal.
-Columns: device, signal, unit (UCUM), time (RFC 3339, UTC), value, quality; ordered by UTC day, device, signal and time.
+Columns: device, signal, unit (UCUM), time (RFC 3339, UTC), value, quality; ordered by UTC month, device, signal and time.
 A value is empty where there never was one. In CSV a text that a spreadsheet would take for a formula begins with '.
 A file appears under its name when it is whole; until then it is FILE.part.
 

@@ -125,7 +125,7 @@ impl Engine {
     pub(super) fn have_moved(&self, extents: &[i64]) -> bool {
         if self.is_beside {
             let expired_day = self.memory().expired_day;
-            match super::archive::list(&self.dir, expired_day) {
+            match super::outside::list(&self.dir, expired_day) {
                 Ok(partitions) => self.memory().partitions = partitions,
                 // The reader's own error says what is wrong.
                 Err(_) => return false,
@@ -339,11 +339,12 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
     let mut partitions = BTreeMap::new();
     // An expiry takes its days off the list in the same transaction: if not, the list is not what was written, and
     // nothing may be deleted by it.
-    if let Some(day) = loaded.days.iter().find(|day| **day < loaded.expired_day) {
+    let has_expired = |extent: &&i64| extent::days(**extent).end <= loaded.expired_day;
+    if let Some(extent) = loaded.extents.iter().find(has_expired) {
         return Err(SeriesError::Damaged(format!(
             "{}: it lists {}, which it says has expired",
             dir.join(super::index::INDEX_FILE).display(),
-            file_name(*day)
+            extent::file_name(*extent)
         )));
     }
     for entry in std::fs::read_dir(dir).map_err(|e| listing(Box::new(e)))? {

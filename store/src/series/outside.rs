@@ -4,7 +4,7 @@
 //! out of the journal, by decoding every message after [`Outside::cursor`] and handing the points to [`Outside::take`].
 //! The cursor is read before the days are, so a flush in between shows points twice, which the merge undoes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,6 +77,26 @@ impl Outside {
             });
         }
         Ok(())
+    }
+
+    /// The UTC months that hold anything, in order: beginning and end of each.
+    #[must_use]
+    pub fn months(&self) -> Vec<(Timestamp, Timestamp)> {
+        let memory = self.engine.memory();
+        let mut months = BTreeSet::new();
+        for extent in memory.partitions.keys() {
+            months.insert(extent::month_of(extent::days(*extent).start));
+        }
+        for (_, column) in memory.head.columns() {
+            months.extend(column.pieces(usize::MAX).map(|(day, _)| extent::month_of(day)));
+        }
+        let bounds = |month| {
+            (
+                Timestamp::from_millis(extent::begin_ms(month)),
+                Timestamp::from_millis(extent::end_ms(month)),
+            )
+        };
+        months.into_iter().map(bounds).collect()
     }
 
     /// How much it holds.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use telemetry::time::{ManualClock, Span};
 use telemetry::{Lsn, Point, Quality, Sample, SeriesId, Timestamp};
 
-use super::super::{Archive, SeriesConfig, SeriesReader, SeriesStore, ShortLived};
+use super::super::{Outside, SeriesConfig, SeriesReader, SeriesStore, ShortLived};
 use crate::testkit::{MemorySeries, agree};
 
 /// Noon of 2026-11-03, UTC: October is over.
@@ -346,7 +346,7 @@ fn who_reads_the_folder_beside_the_server_finds_what_has_moved() {
     let store = pair.open();
     pair.fill(&store);
     let clock: Arc<ManualClock> = pair.clock.clone();
-    let beside = Archive::open(pair.dir.path(), clock).unwrap();
+    let beside = Outside::open(pair.dir.path(), clock).unwrap();
     // when the server makes a month of them,
     store.make_months(at(NOW)).unwrap();
     // then it answers all the same.
