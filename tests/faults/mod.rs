@@ -19,5 +19,6 @@ mod probe;
 mod resources;
 mod slow_disk;
 mod storage_error;
+mod store;
 mod strace;
 mod two_servers;

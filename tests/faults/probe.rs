@@ -20,12 +20,14 @@ pub(crate) enum Need {
 }
 
 /// Every case of this folder that needs something, with what it needs.
-pub(crate) const CASES: [(&str, Need); 8] = [
+pub(crate) const CASES: [(&str, Need); 10] = [
     ("F03 power cut", Need::LoopMount),
+    ("F03 and F04 power cut of the store", Need::LoopMount),
     ("F05 fsync fails once", Need::Strace),
     ("F06 fsync always fails", Need::Strace),
     ("F07 fsync takes two seconds", Need::Strace),
     ("F10 and F11 disk full", Need::LoopMount),
+    ("F10 and F11 full disk of the store", Need::LoopMount),
     ("F16 out of memory", Need::MemoryGroup),
     ("F19 partition", Need::NetworkNamespace),
     ("F20 packet loss", Need::PacketLoss),

@@ -33,7 +33,9 @@ impl Disk {
     pub(crate) fn new(at: &Path, mib: u64) -> Self {
         let image = at.with_extension("ext4");
         std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
-        run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]).unwrap();
+        // Blocks of 4 KiB, as on any disk of more than 512 MiB. With smaller ones SQLite's shared memory has holes that a full
+        // disk cannot fill, and the system ends who writes there (SIGBUS).
+        run("mkfs.ext4", &["-q", "-F", "-b", "4096", image.to_str().unwrap()]).unwrap();
         std::fs::create_dir_all(at).unwrap();
         let disk = Self {
             image,
