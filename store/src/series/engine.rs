@@ -74,6 +74,7 @@ impl Engine {
         if loaded.is_new && !partitions.is_empty() {
             rebuild(dir, &mut index, &mut loaded, &partitions)?;
         }
+        loaded.cursor = trusted(dir, &loaded, &partitions);
         Ok(Self::with(dir, config, clock, index, loaded, partitions))
     }
 
@@ -370,6 +371,26 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
             dir.join(file_name(*extent)).display()
         ))),
     }
+}
+
+/// The cursor that the days bear out. A day that holds less than it once did was on a disk that confirmed what it had not
+/// written; the journal brings again what it still has from there on.
+fn trusted(dir: &Path, loaded: &Loaded, partitions: &BTreeMap<i64, Facts>) -> Lsn {
+    let mut cursor = loaded.cursor;
+    for (day, reached) in &loaded.reached {
+        if let Some(facts) = partitions.get(day)
+            && facts.flushed < *reached
+        {
+            tracing::error!(
+                file = %dir.join(file_name(*day)).display(),
+                holds = facts.flushed.0,
+                held = reached.0,
+                "the disk has lost what it had confirmed: points are taken from the journal again, as far as it has them"
+            );
+            cursor = cursor.min(facts.flushed);
+        }
+    }
+    cursor
 }
 
 /// Makes the index anew out of the partitions: which there are, and the newest sample of each series. The cursor

@@ -175,6 +175,50 @@ fn a_flipped_bit_is_found_or_harmless_and_never_a_wrong_value() {
 }
 
 #[test]
+fn a_disk_that_confirmed_what_it_had_not_written_is_found_out_and_the_journal_brings_it_again() {
+    // Given two days with two flushes each, of which the disk never wrote the second of one day,
+    let dir = tempfile::tempdir().unwrap();
+    let messages = [
+        [point(1, NOW - DAY, 1.0), point(1, NOW, 2.0)],
+        [point(1, NOW - DAY + 9, 3.0), point(1, NOW + 9, 4.0)],
+        [point(2, NOW, 5.0), point(2, NOW + 9, 6.0)],
+    ];
+    let file = dir.path().join("series-2026-11-22.db");
+    let store = open_at(dir.path(), NOW).unwrap();
+    store.append(&messages[0], Lsn(1)).unwrap();
+    store.flush().unwrap();
+    let unwritten = std::fs::read(&file).unwrap();
+    for (number, message) in (2..).zip(&messages[1..]) {
+        store.append(message, Lsn(number)).unwrap();
+        store.flush().unwrap();
+    }
+    drop(store);
+    std::fs::write(&file, &unwritten).unwrap();
+    // when the store is opened, then it wants everything after the first flush again,
+    let store = open_at(dir.path(), NOW).unwrap();
+    assert_eq!(store.cursor(), Lsn(1));
+    assert_eq!(all(&store, 1).unwrap().len(), 3, "one is lost");
+    let mut replayed = 0;
+    for (number, message) in (2..).zip(&messages[1..]) {
+        replayed += store.append(message, Lsn(number)).unwrap().replayed;
+    }
+    // and has it once, in the files too.
+    assert_eq!(replayed, 3, "the other day has it already");
+    assert_eq!(
+        (all(&store, 1).unwrap().len(), all(&store, 2).unwrap().len()),
+        (4, 2)
+    );
+    store.close().unwrap();
+    drop(store);
+    let store = open_at(dir.path(), NOW).unwrap();
+    assert_eq!(store.cursor(), Lsn(3));
+    assert_eq!(
+        (all(&store, 1).unwrap().len(), all(&store, 2).unwrap().len()),
+        (4, 2)
+    );
+}
+
+#[test]
 fn shared_memory_and_index_that_are_gone_are_made_anew() {
     // Given a store with quiet series of days ago,
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,8 @@
 //! `series.db`: how far the series store has come, which days it has, and the newest sample of each series.
 
+mod reached;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +50,8 @@ pub(super) struct Loaded {
     /// Days and months.
     pub(super) extents: Vec<i64>,
     pub(super) latest: FxHashMap<SeriesId, Sample>,
+    /// How far the file of a day had come.
+    pub(super) reached: BTreeMap<i64, Lsn>,
 }
 
 /// The index, on its only connection.
@@ -150,9 +155,15 @@ impl Index {
                     Ok((series, sample, row.get::<_, u32>(4)?))
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
-            Ok((cursor, expired_day, extents, latest))
+            Ok((
+                cursor,
+                expired_day,
+                extents,
+                latest,
+                reached::load(&self.connection)?,
+            ))
         };
-        let (cursor, expired_day, extents, rows) =
+        let (cursor, expired_day, extents, rows, reached) =
             read().map_err(|source: rusqlite::Error| failed(&self.path, "reading it", source))?;
         let mut latest = FxHashMap::default();
         for (series, sample, sum) in rows {
@@ -171,6 +182,7 @@ impl Index {
             expired_day,
             extents,
             latest,
+            reached,
         })
     }
 
@@ -185,6 +197,7 @@ impl Index {
         let mut write = || {
             let tx = self.connection.transaction()?;
             tx.execute("UPDATE position SET cursor_lsn = ?1", [signed(cursor.0)])?;
+            reached::note(&tx, extents, cursor)?;
             {
                 let mut partition = tx.prepare_cached("INSERT OR IGNORE INTO partition VALUES (?1)")?;
                 for extent in extents {
