@@ -4,6 +4,7 @@
 //! needed is decided from the summaries ([`Part`]). Then, with nothing held, they are decoded and handed on, so that
 //! a slow reader holds up nobody.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use telemetry::{Sample, SeriesId, Timestamp};
@@ -134,8 +135,15 @@ impl Engine {
         if from >= to {
             return Ok(());
         }
-        let places: Vec<usize> = (0..series.len()).collect();
-        self.scan_places(series, places, (from, to), cancel, sinks)?;
+        // Those that are kept for less begin later.
+        let mut by_begin: BTreeMap<Timestamp, Vec<usize>> = BTreeMap::new();
+        for (place, id) in series.iter().enumerate() {
+            let begin = from.max(self.begin_of(*id));
+            by_begin.entry(begin).or_default().push(place);
+        }
+        for (begin, places) in by_begin.into_iter().filter(|(begin, _)| *begin < to) {
+            self.scan_places(series, places, (begin, to), cancel, sinks)?;
+        }
         Ok(())
     }
 

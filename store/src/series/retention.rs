@@ -106,6 +106,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Nothing of the series before this instant is shown, whatever the files still hold.
+    pub(super) fn begin_of(&self, series: SeriesId) -> Timestamp {
+        let now = self.clock.now();
+        let of = self.config.short_lived.iter();
+        let cuts = of.filter(|short| short.series.binary_search(&series).is_ok());
+        let cut = cuts.map(|short| short.cut(now)).max();
+        cut.map_or(Timestamp::MIN, |cut| {
+            Timestamp::from_millis(cut.saturating_mul(Timestamp::DAY_MS))
+        })
+    }
+
     fn let_go_of(&self, place: usize, short: &ShortLived, cut: i64) -> Result<(), SeriesError> {
         let begin = Timestamp::from_millis(cut.saturating_mul(Timestamp::DAY_MS));
         {
