@@ -180,6 +180,13 @@ fn a_partition_is_told_on_time_and_what_was_kept_meanwhile_pages_nobody() {
             Err(format!("{found:?}"))
         }
     });
-    assert_eq!(http::get(server.web, "/readyz").unwrap().status, 200);
+    wait::until("it is ready", wait::LONG, || {
+        let answer = http::get(server.web, "/readyz").map_err(|error| error.to_string())?;
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(answer.body)
+        }
+    });
     assert!(server.stop().success());
 }
