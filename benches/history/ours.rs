@@ -1,22 +1,33 @@
-//! This program's store: each batch in the journal, fsynced, then in the series.
+//! This program's store as the server runs it: each batch in the journal, fsynced, while a thread takes the one before into
+//! the series.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::Bytes;
 use store::journal::{Journal, JournalConfig};
 use store::series::{SeriesConfig, SeriesReader, SeriesStore};
 use telemetry::time::{Span, SystemClock};
-use telemetry::{Clock, Origin, Point, RawMessage, SeriesId, Timestamp};
+use telemetry::{Clock, Lsn, Origin, Point, RawMessage, SeriesId, Timestamp};
 
 use crate::data::{self, Fleet};
 use crate::engine::{Engine, Query};
 use crate::process;
 
+/// Batches between the journal and the series.
+const UNDER_WAY: usize = 8;
+
 pub(crate) struct Ours {
     folder: PathBuf,
-    journal: Journal,
-    pub(crate) store: SeriesStore,
+    journal: Arc<Journal>,
+    store: Arc<SeriesStore>,
+    /// To the thread that takes batches into the series.
+    batches: SyncSender<(Vec<Point>, Lsn)>,
+    /// From it: how far it is.
+    taken: Receiver<Lsn>,
+    appended: Lsn,
+    readable: Lsn,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -29,10 +40,28 @@ impl Ours {
             keep: Span::ZERO,
             ..JournalConfig::default()
         };
+        let journal = Journal::open(folder, config, Arc::clone(&clock)).expect("a journal");
+        let store = SeriesStore::open(folder, SeriesConfig::default(), clock).expect("a store");
+        let (journal, store) = (Arc::new(journal), Arc::new(store));
+        let (batches, next) = sync_channel::<(Vec<Point>, Lsn)>(UNDER_WAY);
+        let (told, taken) = sync_channel(2 * UNDER_WAY);
+        let series = Arc::clone(&store);
+        std::thread::spawn(move || {
+            for (points, lsn) in next {
+                series.append(&points, lsn).expect("the disk has room");
+                if told.send(lsn).is_err() {
+                    break;
+                }
+            }
+        });
         Self {
             folder: folder.to_owned(),
-            journal: Journal::open(folder, config, Arc::clone(&clock)).expect("a journal"),
-            store: SeriesStore::open(folder, SeriesConfig::default(), clock).expect("a store"),
+            journal,
+            store,
+            batches,
+            taken,
+            appended: Lsn(0),
+            readable: Lsn(0),
             runtime: tokio::runtime::Builder::new_current_thread()
                 .build()
                 .expect("a runtime"),
@@ -46,7 +75,7 @@ impl Engine for Ours {
     }
 
     fn promise(&self) -> String {
-        "in this process; each batch fsynced in the journal as the bytes that came, then readable; no decoding".to_owned()
+        "in this process; each batch fsynced in the journal as the bytes that came; readable when the next one is; no decoding".to_owned()
     }
 
     fn prepare(&self, fleet: &Fleet, batch: &[Point]) -> Vec<u8> {
@@ -64,8 +93,21 @@ impl Engine for Ours {
         let lsn = (self.runtime)
             .block_on(self.journal.append(vec![message]))
             .expect("the disk has room");
-        self.store.append(batch, lsn).expect("the disk has room");
+        self.batches
+            .send((batch.to_vec(), lsn))
+            .expect("the thread lives");
+        self.appended = lsn;
+        // What is behind must not fill the channel.
+        while let Ok(taken) = self.taken.try_recv() {
+            self.readable = taken;
+        }
         self.journal.release(self.store.cursor());
+    }
+
+    fn catch_up(&mut self) {
+        while self.readable < self.appended {
+            self.readable = self.taken.recv().expect("the thread lives");
+        }
     }
 
     fn settle(&mut self) {
