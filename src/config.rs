@@ -3,6 +3,7 @@
 
 mod findings;
 mod mqtt;
+mod remote;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -16,6 +17,7 @@ use toml::Spanned;
 
 pub(crate) use findings::{Checked, read};
 pub(crate) use mqtt::Mqtt;
+pub(crate) use remote::Remote;
 
 /// The commented template that `townwatch check --print` prints.
 pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub hj212: Hj212,
     /// An external broker beside the gate, or instead of it.
     pub external: Option<External>,
+    /// An engine beside this program that points go to as well.
+    pub remote: Option<Remote>,
     /// Pages and API.
     #[serde(default)]
     pub web: Web,
@@ -369,6 +373,7 @@ impl Config {
             },
             hj212: Hj212::default(),
             external: None,
+            remote: None,
             push: Push::default(),
             alarms: AlarmSettings::default(),
             figures: Figures::default(),

@@ -26,6 +26,7 @@ mod intake;
 mod keeper;
 mod logging;
 mod push;
+mod remote;
 mod retention;
 mod server;
 mod simulate;

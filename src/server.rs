@@ -8,6 +8,7 @@ mod degraded;
 mod failing;
 mod metrics;
 mod platform;
+mod remote;
 mod serve;
 mod watch;
 
@@ -21,14 +22,14 @@ use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
 use broker::{Anonymous, Authenticator, Gate, GateError, Proof};
 use dashboards::book::ServiceBook;
-use dashboards::{Access, LiveFeed, Role, Token, Web};
+use dashboards::{Access, Role, Token, Web};
 use ingest::account::{AccountSettings, Accountant};
 use ingest::modbus::{FieldAccess, ModbusConfig, Poller, Writes};
 use ingest::{Consumer, DecodeSettings, Pipeline, PipelineConfig};
 use store::journal::{Journal, JournalConfig};
 use store::kept::{Kept, KeptConfig};
 use store::reserve::Reserve;
-use store::series::{SeriesConfig, SeriesReader, SeriesStore};
+use store::series::{SeriesConfig, SeriesStore};
 use store::state::State;
 use telemetry::profile::Profile;
 use telemetry::registry::Registry;
@@ -253,7 +254,13 @@ impl Server {
             gate.stop().await;
         }
         let sources = Arc::clone(&self.sources);
-        let drained = tokio::task::spawn_blocking(move || sources.pipeline.stop()).await;
+        let drained = tokio::task::spawn_blocking(move || {
+            sources.pipeline.stop();
+            if let Some(remote) = &sources.remote {
+                remote.stop();
+            }
+        })
+        .await;
         self.watch.stop();
         self.cancel.cancel();
         let notified = self.notifier.await;
@@ -301,7 +308,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
     service.set_patience(ALARM_PATIENCE);
     service.replay_until(journal.newest());
-    let live = Arc::new(LiveFeed::new(Arc::clone(catalogue)));
+    let (viewer, live) = remote::live(config, catalogue, &service);
     let counters = Arc::new(StoreCounters::default());
     let consumers: Vec<Box<dyn Consumer>> = vec![
         Box::new(SeriesConsumer {
@@ -321,6 +328,8 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         keep: retention::longest(&config.data),
     };
     let intake = open_intake(plan, &journal, &service, decode)?;
+    // Before anything is released: the journal keeps what the engine has not.
+    let remote = remote::start(plan, &journal, decode)?;
     let settings = PipelineConfig {
         decode,
         ..PipelineConfig::default()
@@ -346,6 +355,8 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         catalogue: Arc::clone(catalogue),
         kept,
         pipeline,
+        remote,
+        viewer,
         series,
         service,
         counters,
@@ -544,9 +555,12 @@ fn start_pages(
         web: listener,
         ..
     } = plan;
-    let reader: Arc<dyn SeriesReader> = Arc::clone(&sources.series) as Arc<dyn SeriesReader>;
-    recall(Arc::clone(&sources.live), Arc::clone(&reader), Arc::clone(&clock));
-    let facts = Arc::clone(&sources.service);
+    let reader = remote::reader(sources);
+    if sources.viewer {
+        let live = Arc::clone(&sources.live);
+        remote::keep_showing(live, Arc::clone(&reader), Arc::clone(&clock), cancel.clone());
+    }
+    let facts = remote::facts(sources);
     let figures = Figures::new(
         Arc::clone(&catalogue),
         Arc::clone(&reader),
@@ -587,15 +601,6 @@ fn push_door(config: &Config, sources: &Sources) -> Option<dashboards::Push> {
         door: Arc::new(door),
         requests_per_s_max: config.push.requests_per_s_max,
     })
-}
-
-/// Fills the live feed from the store, so that pages show the last values of before the restart.
-fn recall(live: Arc<LiveFeed>, series: Arc<dyn SeriesReader>, clock: Arc<dyn Clock>) {
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = live.recall(&*series, clock.now()) {
-            tracing::warn!(%error, "the last values could not be read; pages show only new ones");
-        }
-    });
 }
 
 fn access(config: &Config) -> Access {

@@ -15,10 +15,11 @@ const MAY_IMPORT: [(&str, &[&str]); 7] = [
 ];
 
 /// Library → the only crates that may know it.
-const KNOWN_ONLY_TO: [(&str, &[&str]); 6] = [
+const KNOWN_ONLY_TO: [(&str, &[&str]); 7] = [
     ("rumqttd", &["broker"]),
     ("rusqlite", &["store"]),
     ("plotters", &["dashboards"]),
+    ("influxdb2", &["store"]),
     ("axum", &["dashboards"]),
     ("tokio-modbus", &[]),
     ("tokio-serial", &["ingest", "device-simulators"]),

@@ -2,6 +2,7 @@
 
 mod modbus;
 mod mqtt;
+mod remote;
 mod retention;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,9 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
     config.mqtt.resolve(file);
     if let Some(external) = &mut config.external {
         external.resolve(file);
+    }
+    if let Some(remote) = &mut config.remote {
+        remote.resolve(file);
     }
     let mut findings = contradictions(&config, &here);
     let profiles = read_profiles(&config, &here, &mut findings);
@@ -187,6 +191,9 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
     );
     if let Some(external) = &config.external {
         external_nonsense(external, here, &mut findings);
+    }
+    if let Some(remote) = &config.remote {
+        remote::findings(remote, here, &mut findings);
     }
     findings.extend(modbus::pause_nonsense(config, here));
     if let Err(error) = config.alarms.check() {
@@ -391,6 +398,7 @@ pub(super) mod tests {
         assert_eq!(config.alarms.webhooks.len(), 1);
         assert!(config.data.retention.diagnostic.is_some());
         assert!(config.external.is_some() && config.hj212.listen.is_some());
+        assert!(config.remote.is_some_and(|remote| remote.shows_every_key()));
         assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
     }
 

@@ -92,6 +92,8 @@ async fn plan(
     let mut config = checked.config;
     let policy = read_policy(&options.config, &config)?;
     config.data.journal_mib_max = config.data.journal_mib_max.min(JOURNAL_MIB_MAX);
+    // Its cursor counts the messages of another journal; what is sent from memory would be sent again.
+    config.remote = None;
     config.alarms.volatile = Some(format!("~degraded-{}", clock.now().millis()).into());
     let data = DataFolder::hold(&memory.0)?;
     let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;

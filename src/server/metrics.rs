@@ -1,5 +1,7 @@
 //! What the program says of itself: `/metrics` and `/readyz`.
 
+mod remote;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +22,7 @@ use crate::access::guard::Guard;
 use crate::consumers::StoreCounters;
 use crate::doors::Doors;
 use crate::intake::JournalIntake;
+use crate::remote::RemoteFeed;
 
 /// The parts that are running.
 pub(super) struct Sources {
@@ -43,6 +46,10 @@ pub(super) struct Sources {
     pub catalogue: Arc<Catalogue>,
     pub kept: Kept,
     pub pipeline: Pipeline,
+    /// What sends points to an engine beside this program.
+    pub remote: Option<RemoteFeed>,
+    /// The devices speak to others; this server only shows what they feed into the engine.
+    pub viewer: bool,
     pub series: Arc<SeriesStore>,
     pub service: Arc<AlarmService>,
     pub counters: Arc<StoreCounters>,
@@ -89,6 +96,9 @@ impl Sources {
                 &format!("consumer_behind_messages{{consumer=\"{}\"}}", progress.name),
                 behind as f64,
             );
+        }
+        if let Some(remote) = &self.remote {
+            remote::lines(&mut page, remote, &self.journal, self.clock.now());
         }
         page.0
     }

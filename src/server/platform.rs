@@ -83,7 +83,7 @@ type Reading = (&'static str, Box<dyn FnMut(&Sources) -> Option<f64> + Send>);
 
 /// Everything that is measured. `folder` is the data folder.
 fn readings(folder: PathBuf) -> Vec<Reading> {
-    let mut dead = DeadLetters::default();
+    let (mut dead, mut missed) = (PerMinute::default(), PerMinute::default());
     vec![
         (
             "disk_free",
@@ -116,8 +116,23 @@ fn readings(folder: PathBuf) -> Vec<Reading> {
                 Some((counts.not_durable + counts.not_journaled) as f64)
             }),
         ),
-        ("dead_letters", Box::new(move |of| dead.per_minute(of))),
+        (
+            "dead_letters",
+            Box::new(move |of| dead.count(of, of.counters.dead_letters.load(Ordering::Relaxed))),
+        ),
         ("certificate_days", Box::new(certificate_days)),
+        (
+            "remote_lag",
+            Box::new(|of| Some(of.remote.as_ref()?.status.waits_ms(of.clock.now()) as f64 / 1000.0)),
+        ),
+        (
+            "remote_missed",
+            Box::new(move |of| missed.count(of, of.remote.as_ref()?.status.missed.load(Ordering::Relaxed))),
+        ),
+        (
+            "remote_stopped",
+            Box::new(|of| Some(flag(of.remote.as_ref()?.status.stopped.load(Ordering::Acquire)))),
+        ),
     ]
 }
 
@@ -136,17 +151,16 @@ fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-/// Dead letters over the last minute of the clock.
+/// How much a count has grown over the last minute of the clock.
 #[derive(Default)]
-struct DeadLetters {
+struct PerMinute {
     /// Time and count, the oldest first; a minute of them.
     seen: std::collections::VecDeque<(Span, u64)>,
 }
 
-impl DeadLetters {
-    fn per_minute(&mut self, of: &Sources) -> Option<f64> {
+impl PerMinute {
+    fn count(&mut self, of: &Sources, count: u64) -> Option<f64> {
         let now = of.clock.monotonic();
-        let count = of.counters.dead_letters.load(Ordering::Relaxed);
         let begin = now.millis().saturating_sub(60_000);
         while self.seen.get(1).is_some_and(|(at, _)| at.millis() <= begin) {
             self.seen.pop_front();

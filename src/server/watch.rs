@@ -98,7 +98,7 @@ impl Care {
         if let Some(reserve) = &self.sources.reserve {
             reserve.restore();
         }
-        if self.sources.journal.stats().unreleased_bytes > self.journal_bytes {
+        if self.sources.journal.stats().awaited_bytes > self.journal_bytes {
             tell("points could not be written", self.sources.series.flush());
         }
     }

@@ -185,6 +185,8 @@ pub struct JournalStats {
     pub stored_bytes: u64,
     /// Bytes that are not released: about what the bound on the size is compared with.
     pub unreleased_bytes: u64,
+    /// Those of them that a consumer has yet to release; the others are only held ([`Journal::hold`]).
+    pub awaited_bytes: u64,
     /// Time spent in commits, fsync included.
     pub commit_time: Span,
     /// The longest commit.
@@ -251,6 +253,9 @@ impl Journal {
             oldest,
             newest,
             released: Lsn::ZERO,
+            wished: Lsn::ZERO,
+            held: Lsn(u64::MAX),
+            hold_bytes_max: config.size_bytes_max / 4 * 3,
             stopped: None,
             committing_since: None,
             commit_max: Span::ZERO,
@@ -434,10 +439,18 @@ impl Journal {
     pub fn release(&self, upto: Lsn) {
         let mut published = self.handle.shared.published();
         let upto = upto.min(published.newest);
-        if upto > published.released {
-            published.released = upto;
-            published.usage.release(upto);
-        }
+        published.wished = published.wished.max(upto);
+        published.release();
+    }
+
+    /// Whatever is released, the messages after `after` stay until this is said again with a later one: somebody who does
+    /// not keep pace with the consumers, such as a remote engine that is away, needs them. When they come to three quarters
+    /// of [`JournalConfig::size_bytes_max`] they may go like all others, the oldest first, when room is needed: nobody
+    /// is refused for the sake of one who is away.
+    pub fn hold(&self, after: Lsn) {
+        let mut published = self.handle.shared.published();
+        published.held = after;
+        published.release();
     }
 
     /// What it did since it was opened.
@@ -446,6 +459,7 @@ impl Journal {
         let published = self.handle.shared.published();
         JournalStats {
             unreleased_bytes: published.usage.unreleased_bytes(),
+            awaited_bytes: published.awaited_bytes(),
             ..published.stats
         }
     }

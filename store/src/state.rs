@@ -8,6 +8,7 @@ pub mod alarms;
 pub mod dead_letters;
 pub mod ledger;
 mod registry;
+pub mod remote;
 mod restored;
 
 mod copy;
@@ -26,12 +27,13 @@ pub use restored::Restore;
 pub(crate) const VERSION: i64 = 2;
 
 /// The tables of every module.
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     access::SCHEMA,
     alarms::SCHEMA,
     dead_letters::SCHEMA,
     ledger::SCHEMA,
     registry::SCHEMA,
+    remote::SCHEMA,
 ];
 
 /// Why the state database could not be used.

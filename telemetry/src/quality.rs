@@ -111,6 +111,13 @@ impl Quality {
             .map_or("bad", |(.., name)| name)
     }
 
+    /// The quality of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let entry = TABLE.iter().find(|(.., known)| *known == name);
+        entry.map(|(quality, ..)| *quality)
+    }
+
     /// Whether the value may be used without doubt.
     #[must_use]
     pub const fn is_good(self) -> bool {
@@ -143,6 +150,7 @@ mod tests {
         for (quality, code, _) in TABLE {
             assert_eq!(quality.code(), code);
             assert_eq!(Quality::from_code(code), quality);
+            assert_eq!(Quality::from_name(quality.name()), Some(quality));
         }
     }
 

@@ -91,3 +91,13 @@ pub(crate) fn now() -> i64 {
     use telemetry::time::Clock;
     telemetry::time::SystemClock::new().now().millis()
 }
+
+/// A line of `/metrics`, without its prefix.
+pub(crate) fn metric(web: SocketAddr, name: &str) -> f64 {
+    let page = http::get(web, "/metrics").unwrap().body;
+    let prefix = format!("townwatch_{name} ");
+    let line = page.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.unwrap_or_else(|| panic!("no {name} in {page}"))
+        .parse()
+        .unwrap()
+}

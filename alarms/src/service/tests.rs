@@ -450,6 +450,21 @@ fn after_a_pause_of_the_whole_program_nobody_counts_as_silent_who_could_not_be_h
     assert!(silent());
 }
 
+#[test]
+fn who_expects_nobody_calls_nobody_silent() {
+    let desk = Desk::new();
+    let service = desk.open();
+    service.expect_nobody();
+    service.observe(&desk.batch(1, &[("G1", 0, 5.0, GOOD)]));
+    // Given four hours in which nobody says anything, with a pause in them,
+    for minutes in [60, 60, 120] {
+        desk.clock.advance(Span::from_secs(minutes * 60));
+        service.tick();
+    }
+    // then nobody is silent.
+    assert!(service.list(&open_only()).unwrap().is_empty());
+}
+
 /// What a person would find in the log.
 fn log_of(service: &AlarmService) -> Vec<(u64, String)> {
     let mut rows: Vec<(u64, String)> = service

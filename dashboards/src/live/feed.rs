@@ -8,6 +8,9 @@ use telemetry::batch::Batch;
 use telemetry::sample::Sample;
 use telemetry::{Catalogue, Timestamp};
 
+/// Devices whose newest samples are asked for at once.
+const DEVICES_AT_ONCE: usize = 200;
+
 /// Takes in every batch, cheaply, and answers what was said last. Memory: 40 bytes a series, fixed by the
 /// catalogue; nothing queues here, so nothing can overflow.
 ///
@@ -15,6 +18,8 @@ use telemetry::{Catalogue, Timestamp};
 /// from then on by [`LiveFeed::observe`]. Seeing a batch twice does no harm but to the counters.
 pub struct LiveFeed {
     catalogue: Arc<Catalogue>,
+    /// The devices speak to other servers: what is recalled is shown, but counts nobody as heard.
+    of_others: bool,
     devices: Mutex<Vec<DeviceLive>>,
     messages: AtomicU64,
     points: AtomicU64,
@@ -54,6 +59,7 @@ impl LiveFeed {
         let devices = Mutex::new(devices.collect());
         Self {
             catalogue,
+            of_others: false,
             devices,
             messages: AtomicU64::new(0),
             points: AtomicU64::new(0),
@@ -89,23 +95,43 @@ impl LiveFeed {
         }
     }
 
-    /// Fills in from the series store what has not been heard since the start. A device's newest sample
+    /// The devices speak to other servers, which judge their alarms: values that are recalled are shown, but nobody counts
+    /// as heard by that, so that no site looks all clear here.
+    #[must_use]
+    pub fn of_others(mut self) -> Self {
+        self.of_others = true;
+        self
+    }
+
+    /// Fills in from the series store what is newer than what was heard since the start. A device's newest sample
     /// stands for its last message, but never in the future of `now`. Blocking; meant for a thread of its own.
     ///
     /// # Errors
     /// [`SeriesError`] when the store fails; what was read till then stays.
     pub fn recall(&self, series: &dyn SeriesReader, now: Timestamp) -> Result<(), SeriesError> {
-        for (place, entry) in self.catalogue.devices().iter().enumerate() {
-            let found = series.latest_many(&entry.series)?;
+        for (chunk, entries) in self.catalogue.devices().chunks(DEVICES_AT_ONCE).enumerate() {
+            let wanted: Vec<_> = entries
+                .iter()
+                .flat_map(|entry| entry.series.iter().copied())
+                .collect();
+            let mut found = series.latest_many(&wanted)?.into_iter();
             let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(device) = devices.get_mut(place) else {
-                continue;
-            };
-            let newest = found.iter().flatten().map(|sample| sample.time.min(now)).max();
-            device.heard = device.heard.max(newest);
-            for (slot, sample) in device.latest.iter_mut().zip(found) {
-                if slot.is_none() {
-                    *slot = sample;
+            let devices = devices.iter_mut().skip(chunk * DEVICES_AT_ONCE);
+            for (device, entry) in devices.zip(entries) {
+                let of_device: Vec<_> = found.by_ref().take(entry.series.len()).collect();
+                let newest = of_device
+                    .iter()
+                    .flatten()
+                    .map(|sample| sample.time.min(now))
+                    .max();
+                if !self.of_others {
+                    device.heard = device.heard.max(newest);
+                }
+                for (slot, sample) in device.latest.iter_mut().zip(of_device) {
+                    let is_newer = |sample: &Sample| slot.is_none_or(|old| old.time < sample.time);
+                    if sample.as_ref().is_some_and(is_newer) {
+                        *slot = sample;
+                    }
                 }
             }
         }
@@ -222,5 +248,21 @@ mod tests {
         let place = catalogue.device_index("st-1").unwrap();
         assert_eq!(feed.device(place).0, Some(Timestamp::from_millis(50_000)));
         assert_eq!(feed.device(place + 1).0, None);
+    }
+
+    #[test]
+    fn what_others_heard_is_shown_and_replaced_by_newer_values_but_nobody_counts_as_heard() {
+        let catalogue = testkit::catalogue();
+        let feed = LiveFeed::new(Arc::clone(&catalogue)).of_others();
+        let store = MemorySeries::default();
+        let flow = catalogue.series_id("st-1", "flow").unwrap();
+        let place = catalogue.device_index("st-1").unwrap();
+        for (time, value) in [(1000, 4.0), (2000, 5.0)] {
+            store.insert(flow, sample(time, value));
+            feed.recall(&store, Timestamp::from_millis(50_000)).unwrap();
+            let (heard, latest) = feed.device(place);
+            assert_eq!(heard, None);
+            assert!(latest.contains(&Some(sample(time, value))), "{latest:?}");
+        }
     }
 }

@@ -43,13 +43,47 @@ pub(super) struct Published {
     pub(super) usage: Usage,
     pub(super) oldest: Lsn,
     pub(super) newest: Lsn,
+    /// What nobody needs any more: the lesser of the next two.
     pub(super) released: Lsn,
+    /// What the consumers have released.
+    pub(super) wished: Lsn,
+    /// What somebody has to have after this is not released,
+    pub(super) held: Lsn,
+    /// unless that is more than so many bytes.
+    pub(super) hold_bytes_max: u64,
     pub(super) stopped: Option<Arc<str>>,
     /// Since when a commit is under way.
     pub(super) committing_since: Option<Span>,
     /// The longest commit since somebody asked.
     pub(super) commit_max: Span,
     pub(super) stats: JournalStats,
+}
+
+impl Published {
+    /// Releases what both the consumers and the holder let go; what the consumers alone let go, when the rest is too much.
+    /// Never goes back.
+    pub(super) fn release(&mut self) {
+        self.release_upto(self.wished.min(self.held));
+        if self.usage.unreleased_bytes() > self.hold_bytes_max {
+            self.release_upto(self.wished);
+        }
+    }
+
+    fn release_upto(&mut self, upto: Lsn) {
+        let upto = upto.min(self.newest);
+        if upto > self.released {
+            self.released = upto;
+            self.usage.release(upto);
+        }
+    }
+
+    /// Bytes that the consumers have not released, whatever is held beside them.
+    pub(super) fn awaited_bytes(&self) -> u64 {
+        let messages = u128::from(self.newest.0.saturating_sub(self.released.0)).max(1);
+        let awaited = u128::from(self.newest.0.saturating_sub(self.wished.max(self.released).0));
+        let bytes = u128::from(self.usage.unreleased_bytes()) * awaited / messages;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
 }
 
 /// What the committer shares with the handles.

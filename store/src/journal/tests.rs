@@ -198,6 +198,59 @@ async fn released_messages_go_when_they_are_old_and_others_stay() {
 }
 
 #[tokio::test]
+async fn what_is_held_stays_however_much_the_consumers_release() {
+    // Given ten old messages that the consumers have released, the last six of which are held,
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock_at_arrival();
+    let config = JournalConfig {
+        keep: Span::from_secs(3600),
+        ..without_memory()
+    };
+    let journal = Journal::open(dir.path(), config, clock.clone()).unwrap();
+    for n in 1..=10 {
+        journal.append(messages(n..=n)).await.unwrap();
+    }
+    journal.hold(Lsn(4));
+    journal.release(Lsn(10));
+    clock.advance(Span::from_secs(7200));
+    // when the next comes, then only those before them are gone, and the consumers wait for nothing.
+    journal.append(messages(11..=11)).await.unwrap();
+    assert_eq!(journal.oldest(), Lsn(5));
+    let stats = journal.stats();
+    assert!(
+        stats.unreleased_bytes > 0 && stats.awaited_bytes < stats.unreleased_bytes,
+        "{stats:?}"
+    );
+    // When the holder lets go, then they go too.
+    journal.release(Lsn(11));
+    journal.hold(Lsn(11));
+    assert_eq!(journal.stats().unreleased_bytes, 0);
+    clock.advance(Span::from_secs(7200));
+    journal.append(messages(12..=12)).await.unwrap();
+    assert_eq!(journal.oldest(), Lsn(12));
+}
+
+#[tokio::test]
+async fn nobody_is_refused_for_the_sake_of_one_who_is_away() {
+    // Given a journal of 10 kB of which everything is held for somebody,
+    let dir = tempfile::tempdir().unwrap();
+    let config = JournalConfig {
+        size_bytes_max: 10_000,
+        ..without_memory()
+    };
+    let journal = Journal::open(dir.path(), config, clock_at_arrival()).unwrap();
+    journal.hold(Lsn(0));
+    // when thirty messages of about 1 kB come that the consumers let go at once, then each is taken,
+    for n in 1..=30 {
+        journal.append(vec![message(n, 1000)]).await.unwrap();
+        journal.release(Lsn(n));
+        // and the first six stay for as long as there is room.
+        assert!(n > 6 || journal.oldest() == Lsn(1), "{n}: {:?}", journal.oldest());
+    }
+    assert!(journal.oldest() > Lsn(15), "{:?}", journal.oldest());
+}
+
+#[tokio::test]
 async fn no_number_is_given_out_twice_even_when_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(dir.path(), JournalConfig::default());

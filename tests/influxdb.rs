@@ -1,0 +1,266 @@
+//! A real InfluxDB 2.7 behind the program: what a load client has acknowledged is in its bucket once, whatever happens
+//! to the engine, the line to it, and the program.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::support::engines::{Held, Influx, TOKEN};
+use crate::support::mqtt::Client;
+use crate::support::program::{Server, Setup};
+use crate::support::proxy::{Line, Proxy};
+use crate::support::{ask, county, http, wait};
+
+const STATION: &str = "station-1";
+
+fn remote(address: SocketAddr, bucket: &str, token: &str, more: &str) -> String {
+    format!(
+        "[remote]\nengine = \"influxdb2\"\nurl = \"http://{address}\"\norganisation = \"county\"\nbucket = \"{bucket}\"\n\
+         token = \"{token}\"\ngather = \"50ms\"\n{more}\n"
+    )
+}
+
+/// Publishes levels at these times, each acknowledged, and enters them into the account.
+fn publish(server: &Server, times: impl IntoIterator<Item = i64>, account: &mut Held) {
+    let mut client = Client::connect(server.mqtt, STATION, "secret").unwrap();
+    let mut in_flight = BTreeMap::new();
+    let mut times = times.into_iter().peekable();
+    while times.peek().is_some() || !in_flight.is_empty() {
+        while in_flight.len() < 20
+            && let Some(time) = times.next()
+        {
+            // Level within 0..=4 m is good; every 50th is out of range, and bad.
+            let value = if time % 50 == 0 {
+                9.5
+            } else {
+                f64::from(u32::try_from(time % 399).unwrap()) / 100.0
+            };
+            let payload = format!(r#"{{"ts":{time},"seq":{time},"values":{{"level":{value}}}}}"#);
+            let id = client
+                .publish("tw/v1/station-1/telemetry", payload.as_bytes())
+                .unwrap();
+            in_flight.insert(id, (time, value));
+        }
+        let (time, value) = in_flight.remove(&client.read_puback().unwrap()).unwrap();
+        let quality = if time % 50 == 0 { "129" } else { "0" };
+        account.insert(time, (value, quality.to_owned()));
+    }
+}
+
+fn wait_for(influx: &Influx, bucket: &str, account: &Held) {
+    let held = wait::until("the engine holds what was acknowledged", wait::LONG, || {
+        let held = influx.held(bucket, STATION, "level")?;
+        if held.len() >= account.len() {
+            Ok(held)
+        } else {
+            Err(format!("{} of {}", held.len(), account.len()))
+        }
+    });
+    assert_eq!(&held, account);
+}
+
+#[test]
+fn an_outage_restarts_and_a_slow_line_lose_and_double_nothing() {
+    let Some(mut influx) = Influx::start() else { return };
+    // Given an engine behind a line that can be made bad, and points in it,
+    let line = Proxy::start(influx.address, Line::default());
+    let setup = Setup::new(
+        &county::one_station(),
+        &remote(line.address, "townwatch", TOKEN, "timeout = \"1s\""),
+    );
+    let server = setup.start();
+    let base = ask::now() - 200_000;
+    let mut account = Held::new();
+    publish(&server, base..base + 200, &mut account);
+    wait_for(&influx, "townwatch", &account);
+    // when the engine is gone while more comes,
+    influx.kill();
+    publish(&server, base + 200..base + 400, &mut account);
+    wait::until("the outage shows", wait::SOON, || {
+        let behind = ask::metric(server.web, "remote_behind_messages");
+        if ask::metric(server.web, "remote_up") < 0.5 && behind >= 200.0 {
+            Ok(())
+        } else {
+            Err(behind.to_string())
+        }
+    });
+    // (the program itself goes on: the newest level is on its pages)
+    let newest = account.last_key_value().unwrap().1.0;
+    assert!((ask::latest_value(server.web, STATION, "level") - newest).abs() < 1e-9);
+    // and the program is killed in the meantime, and more comes,
+    server.kill();
+    let server = setup.start();
+    publish(&server, base + 400..base + 600, &mut account);
+    // then all of it is there when the engine is back, once.
+    influx.resume();
+    wait_for(&influx, "townwatch", &account);
+    // When answers are slow, and then do not come within the time-out,
+    line.set(Line {
+        delay: Duration::from_millis(200),
+        ..Line::default()
+    });
+    publish(&server, base + 600..base + 800, &mut account);
+    wait_for(&influx, "townwatch", &account);
+    line.set(Line {
+        silent: true,
+        ..Line::default()
+    });
+    let retried = ask::metric(server.web, "remote_retried_total");
+    publish(&server, base + 800..base + 1000, &mut account);
+    wait::until("a write is tried again", wait::SOON, || {
+        let now = ask::metric(server.web, "remote_retried_total");
+        if now > retried {
+            Ok(())
+        } else {
+            Err(now.to_string())
+        }
+    });
+    line.set(Line::default());
+    wait_for(&influx, "townwatch", &account);
+    // or when the connection breaks in the middle, again and again,
+    line.set(Line {
+        reset_after: Some(3),
+        ..Line::default()
+    });
+    publish(&server, base + 1000..base + 2000, &mut account);
+    wait::until("the line has broken a few times", wait::SOON, || {
+        if line.resets() > 2 {
+            Ok(())
+        } else {
+            Err(line.resets().to_string())
+        }
+    });
+    line.set(Line::default());
+    // then nothing is lost, nothing is there twice, and nothing was refused.
+    wait_for(&influx, "townwatch", &account);
+    assert!(ask::metric(server.web, "remote_refused_points_total").abs() < 0.5);
+    wait::until("nothing is held any more", wait::SOON, || {
+        let held = ask::metric(server.web, "remote_held_messages");
+        // The server's own readings come every few seconds.
+        if held < 50.0 {
+            Ok(())
+        } else {
+            Err(held.to_string())
+        }
+    });
+    assert!(server.stop().success());
+}
+
+#[test]
+fn points_older_than_the_bucket_keeps_are_dead_letters_and_their_neighbours_arrive() {
+    let Some(influx) = Influx::start() else { return };
+    // Given a bucket that keeps an hour,
+    influx.make_bucket("short", 3600);
+    let setup = Setup::new(
+        &county::one_station(),
+        &remote(influx.address, "short", TOKEN, ""),
+    );
+    let server = setup.start();
+    // when history of three hours ago comes in one message with what is new,
+    let now = ask::now();
+    let old: Vec<i64> = (0..7).map(|place| now - 3 * 3_600_000 + place).collect();
+    let new: Vec<i64> = (0..40).map(|place| now - 60_000 + place).collect();
+    let mut readings: Vec<String> = Vec::new();
+    for time in new.iter().take(20).chain(&old).chain(new.iter().skip(20)) {
+        readings.push(format!(
+            r#"{{"ts":{time},"backfill":true,"values":{{"level":1.25}}}}"#
+        ));
+    }
+    let mut client = Client::connect(server.mqtt, STATION, "secret").unwrap();
+    let payload = format!("[{}]", readings.join(","));
+    client
+        .publish_acked("tw/v1/station-1/telemetry", payload.as_bytes())
+        .unwrap();
+    // then the new is in the bucket,
+    let account: Held = new.iter().map(|time| (*time, (1.25, "0".to_owned()))).collect();
+    wait_for(&influx, "short", &account);
+    // and each old point is a dead letter with what InfluxDB said about it.
+    let letters = wait::until("the old points are dead letters", wait::SOON, || {
+        let letters = http::json(server.web, "/api/v1/dead-letters");
+        if letters.as_array().unwrap().len() == 7 {
+            Ok(letters)
+        } else {
+            Err(letters.to_string())
+        }
+    });
+    for letter in letters.as_array().unwrap() {
+        assert_eq!(letter["topic"], "remote/influxdb2", "{letter}");
+        assert!(
+            letter["reason"].as_str().unwrap().contains("retention policy"),
+            "{letter}"
+        );
+        let line = letter["payload"].as_str().unwrap();
+        let time: i64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(
+            old.contains(&time) && line.contains("device=station-1"),
+            "{letter}"
+        );
+    }
+    assert!((ask::metric(server.web, "remote_refused_points_total") - 7.0).abs() < 0.5);
+    // A restart sends none of it again, and makes no second letter.
+    assert!(server.stop().success());
+    let server = setup.start();
+    wait::until("all is sent", wait::SOON, || {
+        let behind = ask::metric(server.web, "remote_behind_messages");
+        if behind < 0.5 {
+            Ok(())
+        } else {
+            Err(behind.to_string())
+        }
+    });
+    let letters = http::json(server.web, "/api/v1/dead-letters");
+    assert_eq!(letters.as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn a_wrong_token_loses_nothing_and_a_reader_without_history_shows_what_the_engine_has() {
+    let Some(influx) = Influx::start() else { return };
+    // Given a program whose token the engine does not know,
+    let setup = Setup::new(
+        &county::one_station(),
+        &remote(influx.address, "townwatch", "wrong", ""),
+    );
+    let server = setup.start();
+    let base = ask::now() - 200_000;
+    let mut account = Held::new();
+    publish(&server, base..base + 100, &mut account);
+    wait::until("the engine has refused us a few times", wait::SOON, || {
+        let retried = ask::metric(server.web, "remote_retried_total");
+        if retried > 2.0 && ask::metric(server.web, "remote_up") < 0.5 {
+            Ok(())
+        } else {
+            Err(retried.to_string())
+        }
+    });
+    // then no point is given up: with the right token all of it arrives.
+    assert!(ask::metric(server.web, "remote_refused_points_total").abs() < 0.5);
+    server.kill();
+    setup.configure(&remote(influx.address, "townwatch", TOKEN, ""));
+    let server = setup.start();
+    wait_for(&influx, "townwatch", &account);
+    assert_eq!(
+        http::json(server.web, "/api/v1/dead-letters")
+            .as_array()
+            .unwrap()
+            .len(),
+        0
+    );
+    // And a second program, which has nothing of its own, reads the same from the engine,
+    let second = Setup::new(
+        &county::one_station(),
+        &remote(influx.address, "townwatch", TOKEN, "read = true"),
+    );
+    let reader = second.start();
+    let shown = ask::points(reader.web, STATION, "level", base, base + 100);
+    let of_first = ask::points(server.web, STATION, "level", base, base + 100);
+    assert_eq!(shown.len(), 100);
+    assert_eq!(shown, of_first, "times, values and qualities");
+    // and says so instead of showing less when the engine is gone.
+    drop(influx);
+    let path = format!(
+        "/api/v1/series?device={STATION}&signal=level&from={base}&to={}",
+        base + 100
+    );
+    let answer = http::get(reader.web, &path).unwrap();
+    assert!(answer.status >= 500, "{answer:?}");
+}

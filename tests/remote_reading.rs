@@ -1,0 +1,386 @@
+//! The suite of questions that every engine has to answer as the model does (`store::testkit::agree`), put to the real
+//! engines: after random writes, late ones, repeated ones and kills of the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use store::remote::{BothReader, Credentials, EngineSettings, Remote, RemoteSettings, Secret, Turn, Writer};
+use store::series::SeriesReader;
+use store::state::State;
+use store::testkit::{MemorySeries, agree};
+use telemetry::quality::{Bad, Quality, Uncertain};
+use telemetry::time::{Clock, Span, SystemClock};
+use telemetry::{Batch, Catalogue, Lsn, Point, Sample, SeriesId, Timestamp};
+
+use crate::support::engines::{Influx, TOKEN, Victoria};
+use crate::support::{county, wait};
+
+const DAY_MS: u64 = 86_400_000;
+const ROUNDS: u64 = 6;
+const POINTS: u64 = 400;
+
+/// Pseudo-random numbers, the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+fn catalogue() -> Arc<Catalogue> {
+    let registry = format!(
+        "{}{}",
+        county::one_station(),
+        county::mqtt_device("station.2", "sewage-station-small")
+    );
+    let mut next = 0;
+    let catalogue = Catalogue::build(
+        toml::from_str(&registry).unwrap(),
+        &telemetry::profile::builtin().unwrap(),
+        |_, _| {
+            next += 1;
+            SeriesId(next)
+        },
+    );
+    Arc::new(catalogue.unwrap())
+}
+
+fn settings(engine: EngineSettings, url: String, credentials: Credentials, window_s: u64) -> RemoteSettings {
+    RemoteSettings {
+        engine,
+        url,
+        credentials,
+        ca: None,
+        measurement: "townwatch".to_owned(),
+        tags: vec![("county".to_owned(), "庆元 1".to_owned())],
+        timeout: Span::from_secs(10),
+        lines_max: 150,
+        replay_window: Span::from_secs(window_s),
+    }
+}
+
+/// What was written, as the journal would bring it again, and what has to be there.
+struct Ledger {
+    dice: Dice,
+    now: Timestamp,
+    series: Vec<SeriesId>,
+    batches: Vec<Batch>,
+    model: MemorySeries,
+    /// Whether a point of a known time may come with another value.
+    overwrites: bool,
+}
+
+impl Ledger {
+    fn new(catalogue: &Catalogue, overwrites: bool) -> Self {
+        let of = |device, signal| catalogue.series_id(device, signal).unwrap();
+        Self {
+            dice: Dice(20_261_123),
+            now: SystemClock::new().now(),
+            series: vec![
+                of("station-1", "level"),
+                of("station-1", "flow"),
+                of("station.2", "level"),
+            ],
+            batches: Vec::new(),
+            model: MemorySeries::default(),
+            overwrites,
+        }
+    }
+
+    /// The points of one more message: of today and of up to four days ago, some at times that are known already.
+    fn write(&mut self) {
+        let mut points = Vec::new();
+        for _ in 0..POINTS {
+            let place = usize::try_from(self.dice.below(self.series.len() as u64)).unwrap();
+            let series = self.series[place];
+            // Whole seconds, of which a late tenth is a second time in minutes that have points.
+            let back = if self.dice.below(4) == 0 {
+                self.dice.below(4 * DAY_MS)
+            } else {
+                self.dice.below(3_600_000)
+            };
+            let time = self.now.minus(Span::from_millis(back / 1000 * 1000));
+            let known = self
+                .model
+                .range(series, time, time.plus(Span::from_millis(1)), 1)
+                .unwrap();
+            let sample = match known.first() {
+                Some(known) if !self.overwrites => *known,
+                _ => Sample {
+                    time,
+                    value: f64::from(u32::try_from(self.dice.below(4000)).unwrap()) / 4.0 - 500.0,
+                    quality: match self.dice.below(10) {
+                        0 => Quality::Bad(Bad::OutOfRange),
+                        1 => Quality::Uncertain(Uncertain::Reported),
+                        2 => Quality::Bad(Bad::Reported),
+                        _ => Quality::Good,
+                    },
+                },
+            };
+            self.model.insert(series, sample);
+            points.push(Point {
+                series,
+                sample,
+                arrived: self.now,
+                backfill: false,
+            });
+        }
+        self.batches.push(Batch {
+            points,
+            last: Lsn(self.batches.len() as u64 + 1),
+            ..Batch::default()
+        });
+    }
+
+    /// Sends what comes after `position` until all is acknowledged, going back where the writer asks for that; and has one
+    /// turn more, with nothing. Where it stands then.
+    fn send(&self, writer: &mut Writer, mut position: Lsn) -> Lsn {
+        let clock = SystemClock::new();
+        let too_long = || clock.monotonic().duration() > wait::LONG;
+        loop {
+            let next = self.batches.iter().find(|batch| batch.last > position);
+            if let Some(batch) = next {
+                writer.gather(batch);
+            }
+            position = match writer.turn(&too_long) {
+                Turn::Done => next.map_or(position, |batch| batch.last),
+                Turn::GoBack(to) => to,
+                Turn::Stopped => panic!("not sent within {:?}", wait::LONG),
+            };
+            if next.is_none() {
+                return position;
+            }
+        }
+    }
+
+    fn upto(&self) -> Lsn {
+        Lsn(self.batches.len() as u64)
+    }
+}
+
+/// Both readers against the model: the engine alone, and together with a store that has every third point.
+fn compare(remote: &Remote, catalogue: &Arc<Catalogue>, ledger: &Ledger) {
+    let reader = remote.reader(Arc::clone(catalogue), Arc::new(SystemClock::new()));
+    agree(&reader, &ledger.model, &ledger.series, ledger.now).unwrap();
+    let local = MemorySeries::default();
+    let everything = (Timestamp::EPOCH, Timestamp::MAX);
+    for series in &ledger.series {
+        let all = ledger
+            .model
+            .range(*series, everything.0, everything.1, 1_000_000)
+            .unwrap();
+        for sample in all.into_iter().step_by(3) {
+            local.insert(*series, sample);
+        }
+    }
+    let both = BothReader {
+        local: Arc::new(local),
+        remote: reader,
+    };
+    agree(&both, &ledger.model, &ledger.series, ledger.now).unwrap();
+}
+
+#[test]
+fn influxdb_answers_every_question_as_the_model_does_and_of_one_time_the_newest_counts() {
+    let Some(mut influx) = Influx::start() else { return };
+    let catalogue = catalogue();
+    let engine = EngineSettings::Influx {
+        organisation: "county".to_owned(),
+        bucket: "townwatch".to_owned(),
+    };
+    let credentials = Credentials::Token(Secret::new(TOKEN.to_owned()));
+    let url = format!("http://{}", influx.address);
+    let remote = Remote::open(settings(engine, url, credentials, 0)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+    let clock = Arc::new(SystemClock::new());
+    let mut ledger = Ledger::new(&catalogue, true);
+    for round in 0..ROUNDS {
+        // Given points of today and late ones, of which some come a second time with another value or quality,
+        let before = ledger.upto();
+        ledger.write();
+        // through a writer that goes on where the one before it stopped,
+        let mut writer = remote
+            .writer(Arc::clone(&state), Arc::clone(&catalogue), clock.clone())
+            .unwrap();
+        assert_eq!(writer.cursor(), before);
+        ledger.send(&mut writer, before);
+        writer.finish();
+        // and an engine that is killed now and then,
+        if round % 2 == 0 {
+            influx.kill();
+            influx.resume();
+        }
+    }
+    // then what it has is what the model has.
+    compare(&remote, &catalogue, &ledger);
+}
+
+#[test]
+fn victoriametrics_answers_every_question_as_the_model_does_after_kills() {
+    let mut victoria = Victoria::start("", "", &[]);
+    let catalogue = catalogue();
+    let engine = EngineSettings::Victoria {
+        query_url: None,
+        tenant: None,
+        watch: Vec::new(),
+    };
+    let url = format!("http://{}", victoria.address);
+    let remote = Remote::open(settings(engine, url, Credentials::None, 60)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+    let clock = Arc::new(SystemClock::new());
+    let mut writer = remote.writer(state, Arc::clone(&catalogue), clock).unwrap();
+    let mut ledger = Ledger::new(&catalogue, false);
+    for round in 0..ROUNDS {
+        // Given points of today, late ones and repeated ones,
+        let before = ledger.upto();
+        ledger.write();
+        ledger.send(&mut writer, before);
+        // and an engine that is killed right after it has acknowledged them,
+        if round % 2 == 0 {
+            victoria.kill();
+            victoria.resume();
+        }
+    }
+    // when the writer has seen that the last of them was restarted,
+    ledger.write();
+    victoria.kill();
+    let replays = || remote.status().replays.load(Ordering::Relaxed);
+    let before = replays();
+    victoria.resume();
+    let mut position = Lsn(ledger.upto().0 - 1);
+    wait::until("the restart is seen", wait::LONG, || {
+        position = ledger.send(&mut writer, position);
+        if replays() > before {
+            Ok(())
+        } else {
+            Err(format!("{} replays", replays()))
+        }
+    });
+    // and all is acknowledged by one that lives,
+    position = ledger.send(&mut writer, position);
+    assert_eq!(position, ledger.upto());
+    victoria.flush().unwrap();
+    // then what it has is what the model has.
+    compare(&remote, &catalogue, &ledger);
+}
+
+/// Prints the figures of `docs/scale-out.md`: `cargo test --test end_to_end -- --ignored --nocapture remote_reading::figures`.
+#[test]
+#[ignore = "measures, and asserts nothing about time"]
+fn figures() {
+    let catalogue = catalogue();
+    let mut engines: Vec<(&str, Remote, Option<&Victoria>)> = Vec::new();
+    let influx = Influx::start();
+    if let Some(influx) = &influx {
+        let engine = EngineSettings::Influx {
+            organisation: "county".to_owned(),
+            bucket: "townwatch".to_owned(),
+        };
+        let credentials = Credentials::Token(Secret::new(TOKEN.to_owned()));
+        let url = format!("http://{}", influx.address);
+        let mut settings = settings(engine, url, credentials, 0);
+        settings.lines_max = 10_000;
+        engines.push(("InfluxDB 2.7.12", Remote::open(settings).unwrap(), None));
+    }
+    let victoria = Victoria::start("", "", &[]);
+    let engine = EngineSettings::Victoria {
+        query_url: None,
+        tenant: None,
+        watch: Vec::new(),
+    };
+    let mut settings = settings(
+        engine,
+        format!("http://{}", victoria.address),
+        Credentials::None,
+        300,
+    );
+    settings.lines_max = 10_000;
+    engines.push((
+        "VictoriaMetrics 1.79",
+        Remote::open(settings).unwrap(),
+        Some(&victoria),
+    ));
+    let clock = Arc::new(SystemClock::new());
+    let all: Vec<SeriesId> = (catalogue.devices().iter())
+        .flat_map(|entry| entry.series.iter().copied())
+        .collect();
+    for (name, remote, victoria) in &engines {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+        let mut writer = remote
+            .writer(state, Arc::clone(&catalogue), clock.clone())
+            .unwrap();
+        // A year of one series at a minute, then a day of all of them at 10 s.
+        let minutes = 525_600;
+        let start = clock.now().minus(Span::from_millis(minutes * 60_000));
+        let mut lsn = 0;
+        let mut sent = 0;
+        let mut send = |points: Vec<Point>| {
+            lsn += 1;
+            sent += points.len();
+            writer.gather(&Batch {
+                points,
+                last: Lsn(lsn),
+                ..Batch::default()
+            });
+            assert_eq!(writer.turn(&|| false), Turn::Done);
+        };
+        let point = |series: SeriesId, at: Timestamp, step: u64| Point {
+            series,
+            sample: Sample {
+                time: at,
+                value: f64::from(u32::try_from(step * 7919 % 401).unwrap()) / 100.0,
+                quality: Quality::Good,
+            },
+            arrived: at,
+            backfill: false,
+        };
+        let begun = clock.monotonic();
+        for first in (0..minutes).step_by(10_000) {
+            let steps = first..minutes.min(first + 10_000);
+            let at = |step| start.plus(Span::from_millis(step * 60_000));
+            send(steps.map(|step| point(all[0], at(step), step)).collect());
+        }
+        let day = clock.now().minus(Span::from_millis(DAY_MS));
+        for first in (0..8640).step_by(500) {
+            let at = |step| day.plus(Span::from_millis(step * 10_000));
+            let steps = first..8640.min(first + 500);
+            send(
+                steps
+                    .flat_map(|step| all[1..].iter().map(move |series| point(*series, at(step), step)))
+                    .collect(),
+            );
+        }
+        let passed = |since: Span| clock.monotonic().millis() - since.millis();
+        let ms = passed(begun);
+        println!("{name}: {sent} points of {} series written in {ms} ms", all.len());
+        victoria.inspect(|victoria| victoria.flush().unwrap());
+        let reader = remote.reader(Arc::clone(&catalogue), clock.clone());
+        for (question, days) in [("a year, at a minute", 366u64), ("30 days, at a minute", 30)] {
+            let begun = clock.monotonic();
+            let from = clock.now().minus(Span::from_millis(days * DAY_MS));
+            let found = reader.range(all[0], from, clock.now(), 10_000_000).unwrap().len();
+            println!("{name}: {question}: {found} samples in {} ms", passed(begun));
+        }
+        let begun = clock.monotonic();
+        let found = reader.latest_many(&all).unwrap().iter().flatten().count();
+        println!("{name}: newest values of {found} series in {} ms", passed(begun));
+        let begun = clock.monotonic();
+        let never = store::series::Cancel::never();
+        let found = reader
+            .range_many(&all[1..], day, clock.now(), 10_000, &never)
+            .unwrap();
+        let count: usize = found.iter().map(Vec::len).sum();
+        println!(
+            "{name}: a day of {} series: {count} samples in {} ms",
+            found.len(),
+            passed(begun)
+        );
+    }
+}
