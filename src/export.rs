@@ -1,6 +1,7 @@
 //! `townwatch export`: the points of a data folder as CSV or Parquet, beside a running server or without one.
 
 pub(crate) mod cells;
+pub(crate) mod desk;
 mod feed;
 pub(crate) mod folder;
 pub(crate) mod moment;
@@ -21,7 +22,6 @@ use crate::arguments::{Export, ExportFormat};
 use crate::exit::Failure;
 use feed::Feed;
 use folder::{Folder, Named};
-use selection::Pattern;
 use table::{Csv, Parquet, Table};
 
 /// What was exported.
@@ -44,13 +44,14 @@ pub(crate) fn run(options: &Export) -> Result<ExitCode, Failure> {
     }
     let folder = Folder::open(&options.place)?;
     let (from, to) = period(options, &folder)?;
-    let series = select(&options.series, folder.series()?)?;
+    let series = selection::select(&options.series, folder.series()?)
+        .map_err(|why| Failure::Input(format!("--series: {why}")))?;
     let points = folder.points()?;
     let target = Target::open(options.output.as_deref())?;
     let mut table = target
         .table(options.format)
         .map_err(|error| target.failed(error))?;
-    let mut feed = Feed::new(&series, &mut *table);
+    let mut feed = Feed::new(&series, &mut *table, feed::tell);
     let between = (from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX));
     let scanned = scan(&points, &series, between, &mut feed);
     let Feed {
@@ -118,37 +119,6 @@ fn period(options: &Export, folder: &Folder) -> Result<(Option<Timestamp>, Optio
     }
 }
 
-/// The series that are meant.
-fn select(patterns: &[String], mut series: Vec<Named>) -> Result<Vec<Named>, Failure> {
-    for text in patterns {
-        let pattern = Pattern::new(text);
-        if !series
-            .iter()
-            .any(|named| pattern.fits(&named.device, &named.signal))
-        {
-            let known = series.first().map_or_else(String::new, |named| {
-                format!(
-                    ", there are {} like {}/{}",
-                    series.len(),
-                    named.device,
-                    named.signal
-                )
-            });
-            return Err(Failure::Input(format!(
-                "--series: no series is like {text:?}{known}"
-            )));
-        }
-    }
-    if !patterns.is_empty() {
-        let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text)).collect();
-        series.retain(|named| {
-            let fits = |pattern: &Pattern| pattern.fits(&named.device, &named.signal);
-            patterns.iter().any(fits)
-        });
-    }
-    Ok(series)
-}
-
 /// Where the file goes.
 enum Target {
     Stdout,
@@ -179,7 +149,9 @@ impl Target {
             (Self::File { file, .. }, ExportFormat::Csv) => {
                 Box::new(Csv::new(BufWriter::new(file.try_clone()?))?)
             }
-            (Self::File { file, .. }, ExportFormat::Parquet) => Box::new(Parquet::new(file.try_clone()?)?),
+            (Self::File { file, .. }, ExportFormat::Parquet) => {
+                Box::new(Parquet::new(BufWriter::new(file.try_clone()?))?)
+            }
         })
     }
 

@@ -47,6 +47,7 @@ use crate::data_folder::DataFolder;
 use crate::doors::Doors;
 use crate::early::Early;
 use crate::exit::Failure;
+use crate::export::desk::ExportDesk;
 use crate::field::PolledField;
 use crate::intake::JournalIntake;
 use crate::keeper::{KeptKeeper, MQTT_FILE};
@@ -572,6 +573,10 @@ fn start_pages(
     let (for_metrics, for_readiness) = (Arc::clone(sources), Arc::clone(sources));
     let polled = field.clone();
     let book_catalogue = Arc::clone(&catalogue);
+    let exporter = ExportDesk {
+        catalogue: Arc::clone(&catalogue),
+        series: Arc::clone(&reader),
+    };
     let web = Web {
         catalogue,
         series: reader,
@@ -584,6 +589,7 @@ fn start_pages(
         access: access(&config),
         push: push_door(&config, sources),
         registrar: Arc::new(OfficeDesk(office)),
+        exporter: Arc::new(exporter),
         metrics: Arc::new(move || for_metrics.metrics() + &metrics::of_field(&polled)),
         readiness: Arc::new(move || for_readiness.why_not_ready()),
     };

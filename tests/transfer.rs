@@ -1,13 +1,13 @@
 //! Points out of a data folder and into another: export beside a running server, import, and files that others read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::mqtt::Client;
 use crate::support::program::{Setup, command};
-use crate::support::{ask, county, peers};
+use crate::support::{ask, county, peers, wait};
 
 /// Readings of each station.
 const READINGS: i64 = 700;
@@ -23,6 +23,33 @@ fn call(arguments: &[&str]) -> (i32, String, String) {
         text(&output.stdout),
         text(&output.stderr),
     )
+}
+
+/// Fetches a page into a file, as urllib of Python does: it knows when an answer is not whole.
+fn fetch(url: &str, file: &Path) {
+    let get = "import sys, urllib.request as r; open(sys.argv[2], 'wb').write(r.urlopen(sys.argv[1]).read())";
+    let output = peers::run(text(&peers::python()), &["-c", get, url, text(file)]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// What DuckDB and pandas find in a Parquet file.
+fn read_parquet(file: &Path) -> Vec<Value> {
+    let script = peers::script("read_parquet.py");
+    let output = peers::run(text(&peers::python()), &[text(&script), text(file)]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn text(path: &Path) -> &str {
@@ -130,20 +157,7 @@ fn what_a_running_server_has_acknowledged_is_exported_as_it_was_generated() {
     );
     assert!(!folder.join("flow.parquet.part").exists());
     // then DuckDB and pandas read in the Parquet file what was generated,
-    let output = peers::run(
-        text(&peers::python()),
-        &[text(&peers::script("read_parquet.py")), text(&parquet)],
-    );
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let answers: Vec<Value> = String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers = read_parquet(&parquet);
     let wanted: Value = (0..2).map(|station| expected(station, begin)).collect();
     assert_eq!(answers[0]["series"], wanted, "DuckDB");
     assert_eq!(answers[1]["series"], wanted, "pandas");
@@ -179,6 +193,24 @@ fn what_a_running_server_has_acknowledged_is_exported_as_it_was_generated() {
     ];
     let (code, ten, said) = call(&piece);
     assert_eq!((code, ten.lines().count()), (0, 11), "{said}");
+    // The running server gives the same over its API, in both forms.
+    let address = format!(
+        "http://{}/api/v1/export?series=-station-%3F/flow&from={begin}",
+        server.web
+    );
+    let (streamed, columns) = (folder.join("streamed.csv"), folder.join("streamed.parquet"));
+    wait::until("the server has taken everything in", wait::LONG, || {
+        fetch(&address, &streamed);
+        let streamed = std::fs::read_to_string(&streamed).unwrap();
+        let rows = |csv: &str| csv.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+        if rows(&streamed) == rows(&csv) {
+            Ok(())
+        } else {
+            Err(format!("{} rows", streamed.lines().count()))
+        }
+    });
+    fetch(&format!("{address}&format=parquet"), &columns);
+    assert_eq!(read_parquet(&columns), answers);
     // When the server has stopped, and all of it is in days, the export is the same.
     assert!(server.stop().success());
     let (code, after, said) = call(&["export", "--data", text(&data), "--series=-station-?/flow"]);

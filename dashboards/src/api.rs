@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod alarms;
 pub(crate) mod devices;
+pub(crate) mod export;
 pub(crate) mod field;
 pub(crate) mod figures;
 pub(crate) mod live;

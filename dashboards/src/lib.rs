@@ -15,6 +15,7 @@ pub mod book;
 pub mod chart;
 pub mod civil;
 mod desk;
+pub mod exporter;
 pub mod field;
 mod font;
 pub mod limits;

@@ -10,6 +10,14 @@ pub const STREAMS_MAX: usize = 256;
 pub const READS_MAX: usize = 8;
 /// How long a request waits for a reader. Then it is refused with 503.
 pub const READ_WAIT: Duration = Duration::from_secs(5);
+/// Exports at once. More are refused with 503.
+pub const EXPORTS_MAX: usize = 2;
+/// Bytes of a piece of an export, about; so many are gathered before they go out.
+pub const EXPORT_PIECE_BYTES: usize = 64 * 1024;
+/// Pieces of an export between disk and client. When they are full, reading waits.
+pub const EXPORT_PIECES_MAX: usize = 4;
+/// How long a client may take nothing of its export. Then the connection is closed, and the file is not whole.
+pub const EXPORT_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a request may take. Then it is answered with 503; a read of series that has begun ends soon after.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 /// How long open requests may still take after the stop was asked for.

@@ -37,6 +37,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/series", get(api::series::series))
         .route("/series/list", get(api::series::list::list))
+        .route("/export", get(api::export::export))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
         .route("/figures", get(api::figures::list))

@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 
 use crate::access::Access;
 use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
+use crate::exporter::{ExportJob, ExportOrder, Exporter};
 use crate::live::LiveFeed;
 use crate::registrar::{Changed, Credential, CredentialAction, Registrar, RegistrarError};
 use crate::web::{App, Push, Web};
@@ -236,6 +237,30 @@ impl Changes for Following {
 /// Knows the device `st-1` and the token `twp_good`, and remembers nothing.
 struct Clerk;
 
+/// Writes ten lines; of the series `endless` until nobody takes any more, of `broken` ten lines and fails.
+struct Scribe;
+
+impl Exporter for Scribe {
+    fn plan(&self, order: ExportOrder) -> Result<ExportJob, String> {
+        let what = order.series.first().cloned().unwrap_or_default();
+        if what == "nothing" {
+            return Err("no series is like \"nothing\"".to_owned());
+        }
+        Ok(Box::new(move |to, cancel| {
+            let mut line = 0;
+            while line < 10 || (what == "endless" && !cancel.is_cancelled()) {
+                writeln!(to, "{line}")?;
+                line += 1;
+            }
+            match what.as_str() {
+                "broken" => Err(std::io::Error::other("the disk is gone")),
+                "panic" => panic!("a defect, on purpose"),
+                _ => Ok(()),
+            }
+        }))
+    }
+}
+
 impl Clerk {
     fn shown(holder: Holder, name: &str, by: Option<&str>) -> Result<Credential, RegistrarError> {
         if (holder, name) != (Holder::Device, "st-1") {
@@ -373,6 +398,7 @@ impl County {
             access,
             push,
             registrar: Arc::new(Clerk),
+            exporter: Arc::new(Scribe),
             metrics: Arc::new(|| "townwatch_more 1\n".to_owned()),
             readiness: Arc::new(|| None),
         };

@@ -132,6 +132,7 @@ texts! {
     unacknowledged: "未确认", "unacknowledged";
     map: "县域地图", "County map";
     map_loading: "地图载入中…", "loading the map…";
+    download: "下载", "download";
     chart_loading: "曲线载入中…", "loading the chart…";
     failed_to_load: "载入失败", "could not be loaded";
     no_script: "本页的地图、曲线与实时更新需要 JavaScript。", "Map, charts and live updates of this page need JavaScript.";

@@ -16,6 +16,7 @@ use crate::access::Access;
 use crate::book::AlarmBook;
 use crate::civil::Civil;
 use crate::desk::Desk;
+use crate::exporter::Exporter;
 use crate::field::Field;
 use crate::live::{Board, Bus, LiveFeed};
 use crate::map::MapCache;
@@ -55,6 +56,8 @@ pub struct Web {
     pub registrar: Arc<dyn Registrar>,
     /// For those who push readings; none: nobody may.
     pub push: Option<Push>,
+    /// Writes points as files.
+    pub exporter: Arc<dyn Exporter>,
     /// Further lines for `/metrics`, from gate, journal and pipeline.
     pub metrics: Arc<Metrics>,
     /// For `/readyz`.
@@ -96,6 +99,8 @@ pub(crate) struct App {
     pub(crate) changed: Notify,
     /// Bounds the threads that read the stores.
     pub(crate) reads: Arc<Semaphore>,
+    /// Bounds the exports.
+    pub(crate) exports: Arc<Semaphore>,
     /// Bounds the live streams.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) cancel: CancellationToken,
@@ -113,6 +118,7 @@ impl App {
             changed: Notify::new(),
             porch: Porch::new(web.push.as_ref().map_or(1, |push| push.requests_per_s_max)),
             reads: Arc::new(Semaphore::new(limits::READS_MAX)),
+            exports: Arc::new(Semaphore::new(limits::EXPORTS_MAX)),
             streams: Arc::new(Semaphore::new(limits::STREAMS_MAX)),
             cancel,
             web,

@@ -16,6 +16,8 @@ const TOLD_EVERY: u64 = 1_000_000;
 pub(super) struct Feed<'a> {
     series: &'a [Named],
     table: &'a mut dyn Table,
+    /// Told how far the work has come: points written, and up to when.
+    tell: fn(u64, Timestamp),
     /// Whose samples come now.
     place: usize,
     /// Points written.
@@ -27,22 +29,23 @@ pub(super) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(series: &'a [Named], table: &'a mut dyn Table) -> Self {
+    pub(super) fn new(series: &'a [Named], table: &'a mut dyn Table, tell: fn(u64, Timestamp)) -> Self {
         Self {
             series,
             table,
+            tell,
             place: 0,
             points: 0,
             thinned: 0,
             failed: None,
         }
     }
+}
 
-    fn tell(&self, at: Timestamp) {
-        let line = format!("{} points written, up to {at}", self.points);
-        // Who closes standard error does not want to know.
-        let _closed = writeln!(std::io::stderr(), "{line}");
-    }
+/// Tells it on standard error.
+pub(super) fn tell(points: u64, at: Timestamp) {
+    // Who closes standard error does not want to know.
+    let _closed = writeln!(std::io::stderr(), "{points} points written, up to {at}");
 }
 
 impl Sinks for Feed<'_> {
@@ -69,7 +72,7 @@ impl Sink for Feed<'_> {
         if let Some(last) = samples.last()
             && self.points / TOLD_EVERY > before
         {
-            self.tell(last.time);
+            (self.tell)(self.points, last.time);
         }
         ControlFlow::Continue(())
     }

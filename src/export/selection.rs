@@ -1,15 +1,49 @@
 //! Which series are meant. Pure.
 
+use super::folder::Named;
+
+/// Those of `series` that fit one of `patterns`; all where there is none.
+///
+/// # Errors
+/// Which pattern fits nothing, and what there is.
+pub(super) fn select(patterns: &[String], mut series: Vec<Named>) -> Result<Vec<Named>, String> {
+    for text in patterns {
+        let pattern = Pattern::new(text);
+        if !series
+            .iter()
+            .any(|named| pattern.fits(&named.device, &named.signal))
+        {
+            let known = series.first().map_or_else(String::new, |named| {
+                format!(
+                    ", there are {} like {}/{}",
+                    series.len(),
+                    named.device,
+                    named.signal
+                )
+            });
+            return Err(format!("no series is like {text:?}{known}"));
+        }
+    }
+    if !patterns.is_empty() {
+        let patterns: Vec<Pattern> = patterns.iter().map(|text| Pattern::new(text)).collect();
+        series.retain(|named| {
+            let fits = |pattern: &Pattern| pattern.fits(&named.device, &named.signal);
+            patterns.iter().any(fits)
+        });
+    }
+    Ok(series)
+}
+
 /// A pattern: `DEVICE/SIGNAL` or `DEVICE`, where `*` stands for any letters and `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+struct Pattern {
     device: String,
     signal: String,
 }
 
 impl Pattern {
     /// Every text is a pattern.
-    pub(super) fn new(text: &str) -> Self {
+    fn new(text: &str) -> Self {
         let (device, signal) = text.trim().split_once('/').unwrap_or((text.trim(), "*"));
         Self {
             device: device.to_owned(),
@@ -17,7 +51,7 @@ impl Pattern {
         }
     }
 
-    pub(super) fn fits(&self, device: &str, signal: &str) -> bool {
+    fn fits(&self, device: &str, signal: &str) -> bool {
         fits(self.device.as_bytes(), device.as_bytes()) && fits(self.signal.as_bytes(), signal.as_bytes())
     }
 }

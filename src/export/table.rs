@@ -1,7 +1,6 @@
 //! The forms of an exported file: row by row, with bounded memory.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -80,8 +79,8 @@ impl<W: Write> Table for Csv<W> {
 }
 
 /// Apache Parquet. Source: Apache Parquet format 2.x; read by DuckDB and pandas in the tests.
-pub(super) struct Parquet {
-    writer: SerializedFileWriter<BufWriter<File>>,
+pub(super) struct Parquet<W: Write + Send> {
+    writer: SerializedFileWriter<W>,
     devices: Vec<ByteArray>,
     signals: Vec<ByteArray>,
     units: Vec<ByteArray>,
@@ -93,14 +92,14 @@ pub(super) struct Parquet {
     qualities: Vec<ByteArray>,
 }
 
-impl Parquet {
-    pub(super) fn new(to: File) -> io::Result<Self> {
+impl<W: Write + Send> Parquet<W> {
+    pub(super) fn new(to: W) -> io::Result<Self> {
         let schema = parse_message_type(SCHEMA).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_created_by(format!("townwatch {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let writer = SerializedFileWriter::new(BufWriter::new(to), Arc::new(schema), Arc::new(properties));
+        let writer = SerializedFileWriter::new(to, Arc::new(schema), Arc::new(properties));
         Ok(Self {
             writer: writer.map_err(failed)?,
             devices: Vec::new(),
@@ -119,16 +118,16 @@ impl Parquet {
             return Ok(());
         }
         let mut group = self.writer.next_row_group().map_err(failed)?;
-        let texts = |group: &mut SerializedRowGroupWriter<'_, _>, texts: &mut Vec<ByteArray>| {
-            column::<ByteArrayType>(group, texts, None)?;
+        let texts = |group: &mut SerializedRowGroupWriter<'_, W>, texts: &mut Vec<ByteArray>| {
+            column::<ByteArrayType, W>(group, texts, None)?;
             texts.clear();
             Ok::<(), io::Error>(())
         };
         texts(&mut group, &mut self.devices)?;
         texts(&mut group, &mut self.signals)?;
         texts(&mut group, &mut self.units)?;
-        column::<Int64Type>(&mut group, &self.times, None)?;
-        column::<DoubleType>(&mut group, &self.values, Some(&self.present))?;
+        column::<Int64Type, W>(&mut group, &self.times, None)?;
+        column::<DoubleType, W>(&mut group, &self.values, Some(&self.present))?;
         texts(&mut group, &mut self.qualities)?;
         group.close().map_err(failed)?;
         self.times.clear();
@@ -138,7 +137,7 @@ impl Parquet {
     }
 }
 
-impl Table for Parquet {
+impl<W: Write + Send> Table for Parquet<W> {
     fn rows(&mut self, of: &Named, samples: &[Sample]) -> io::Result<()> {
         let [device, signal, unit] =
             [&of.device, &of.signal, &of.unit].map(|text| ByteArray::from(text.as_str()));
@@ -165,8 +164,8 @@ impl Table for Parquet {
 }
 
 /// Writes the next column of a row group.
-fn column<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, BufWriter<File>>,
+fn column<T: DataType, W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
     values: &[T::T],
     present: Option<&[i16]>,
 ) -> io::Result<()> {

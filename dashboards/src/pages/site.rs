@@ -52,6 +52,8 @@ struct SitePage {
     chosen: Option<(String, String)>,
     latest: String,
     days: u32,
+    /// Where so many days begin, in ms since 1970.
+    since: i64,
     periods: [(u32, &'static str); 3],
     signals: Vec<(String, String)>,
 }
@@ -95,6 +97,7 @@ pub(crate) async fn site(State(app): Shared, Path(id): Path<String>, ask: Ask) -
                 .transpose()?
                 .unwrap_or_default(),
             days,
+            since: since(app, days),
             periods: [(1, t.last_day), (7, t.last_week), (30, t.last_month)],
             signals: chosen.map(|entry| signals(entry, lang)).unwrap_or_default(),
             id,
@@ -102,6 +105,12 @@ pub(crate) async fn site(State(app): Shared, Path(id): Path<String>, ask: Ask) -
         super::page(&page, ask.chosen)
     })
     .await
+}
+
+/// When `days` days ago was, in ms since 1970.
+fn since(app: &App, days: u32) -> i64 {
+    let now = app.web.clock.now().millis();
+    now.saturating_sub(Timestamp::DAY_MS.saturating_mul(i64::from(days)))
 }
 
 /// The device of that id, else the first one.
