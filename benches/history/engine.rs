@@ -129,30 +129,39 @@ fn measure(engine: &mut dyn Engine, fleet: &mut Fleet, days: i64) -> Measured {
 /// Starts an engine; none where it is not to be had.
 type Start = Box<dyn FnOnce() -> Option<Box<dyn Engine>>>;
 
-/// Prints the tables.
-pub(crate) fn table(days: i64) {
+/// Prints the tables; of one engine only, when it is named.
+pub(crate) fn table(days: i64, only: Option<&str>) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut all: Vec<(String, String, Measured)> = Vec::new();
     let mut fleet = Fleet::new(CountySize::Small);
-    let mut engines: Vec<Start> = Vec::new();
+    let mut engines: Vec<(&str, Start)> = Vec::new();
     let of = |name: &str| folder.path().join(name);
     let (ours, rows, victoria, influx) = (of("ours"), of("rows"), of("victoria"), of("influx"));
-    engines.push(Box::new(move || Some(Box::new(ours::Ours::open(&ours)))));
-    engines.push(Box::new(move || {
-        victoria::Victoria::start(&victoria).map(|e| Box::new(e) as _)
-    }));
-    engines.push(Box::new(move || {
-        influx::Influx::start(&influx).map(|e| Box::new(e) as _)
-    }));
-    engines.push(Box::new(move || Some(Box::new(rows::Rows::open(&rows)))));
-    for start in engines {
-        if let Some(mut engine) = start() {
+    engines.push((
+        "townwatch",
+        Box::new(move || Some(Box::new(ours::Ours::open(&ours)))),
+    ));
+    let start = move || victoria::Victoria::start(&victoria).map(|e| Box::new(e) as _);
+    engines.push(("victoria", Box::new(start)));
+    let start = move || influx::Influx::start(&influx).map(|e| Box::new(e) as _);
+    engines.push(("influxdb", Box::new(start)));
+    engines.push((
+        "sqlite",
+        Box::new(move || Some(Box::new(rows::Rows::open(&rows)))),
+    ));
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
+    for (name, start) in engines {
+        if wanted(name)
+            && let Some(mut engine) = start()
+        {
             let measured = measure(&mut *engine, &mut fleet, days);
             all.push((engine.name(), engine.promise(), measured));
         }
     }
     let duck = folder.path().join("duck");
-    if let Some(measured) = duck::measure(&duck, &mut fleet, days) {
+    if wanted("duckdb")
+        && let Some(measured) = duck::measure(&duck, &mut fleet, days)
+    {
         all.push((duck::NAME.to_owned(), duck::PROMISE.to_owned(), measured));
     }
     print(&fleet, days, &all);

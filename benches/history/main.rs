@@ -2,7 +2,7 @@
 //! (Debian), InfluxDB 2.7 (built by `tests/run`), DuckDB (PyPI) and plain rows in SQLite.
 //!
 //! `cargo bench --bench history` prints the tables for `docs/performance.md`; `-- year` (with `county=model days=365`),
-//! `-- peers` or `-- sizes` only some of them. What has happened to a batch when it counts as appended stands with
+//! `-- peers` (with `days=31 engine=townwatch`) or `-- sizes` only some of them. What has happened to a batch when it counts as appended stands with
 //! each peer: only this program and the two databases have it on disk.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]
@@ -45,7 +45,7 @@ fn main() {
     }
     if wanted("peers") {
         let days = setting("days").map_or(31, |days| days.parse().expect("a number of days"));
-        engine::table(days);
+        engine::table(days, setting("engine"));
     }
     if wanted("sizes") {
         sizes::table();

@@ -2,7 +2,9 @@
 //!
 //! A day, or a month that has a file, is read in two steps. While its connection is held, only bytes are copied out of it: what of each block is
 //! needed is decided from the summaries ([`Part`]). Then, with nothing held, they are decoded and handed on, so that
-//! a slow reader holds up nobody.
+//! a slow reader holds up nobody. What is asked of many series is decoded on more than one core ([`ahead`]).
+
+mod ahead;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -26,7 +28,7 @@ const RANK_HEAD: u64 = u64::MAX;
 /// Samples that are handed on at once.
 const PIECE: usize = 1024;
 /// Series whose bytes of a day are copied while its connection is held once.
-const SERIES_AT_ONCE: usize = 64;
+const SERIES_AT_ONCE: usize = 256;
 
 enum Source<'a> {
     Block(&'a Partition, Row),
@@ -41,6 +43,8 @@ enum Part {
     Thinned(Vec<Window>),
     /// Samples in several places, in order of rank, each later one the newer arrival.
     Samples(Vec<Bytes>),
+    /// The same, decoded and merged.
+    Decoded(Column),
 }
 
 enum Bytes {
@@ -176,7 +180,7 @@ impl Engine {
                     }
                     Err(error) => return Err(error),
                 };
-                for (place, parts) in places.iter().zip(loaded) {
+                for (place, parts) in places.iter().zip(ahead::decoded(loaded)?) {
                     let Some(sink) = sinks.sink(*place) else { continue };
                     if hand_on(parts, range, cancel, sink, &mut buffer)?.is_continue() {
                         still.push(*place);
@@ -396,22 +400,26 @@ fn hand_on(
                 .iter()
                 .filter(|window| window.heard_first < to && window.heard_last >= from)
                 .try_for_each(|window| sink.thinned(window)),
-            Part::Samples(places) => {
-                let mut columns = Vec::with_capacity(places.len());
-                for bytes in places {
-                    columns.push(match bytes {
-                        Bytes::Memory(column) => column,
-                        Bytes::Block(origin, row, bytes) => origin.decode(&row, &bytes)?,
-                    });
-                }
-                pieces(&merge(columns), (from, to), sink, buffer)
-            }
+            Part::Samples(places) => pieces(&decoded(places)?, (from, to), sink, buffer),
+            Part::Decoded(column) => pieces(&column, (from, to), sink, buffer),
         };
         if flow.is_break() {
             return Ok(flow);
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// The samples of several places, merged.
+fn decoded(places: Vec<Bytes>) -> Result<Column, SeriesError> {
+    let mut columns = Vec::with_capacity(places.len());
+    for bytes in places {
+        columns.push(match bytes {
+            Bytes::Memory(column) => column,
+            Bytes::Block(origin, row, bytes) => origin.decode(&row, &bytes)?,
+        });
+    }
+    Ok(merge(columns))
 }
 
 /// Hands the samples of `from..to` to the sink, some at a time.

@@ -82,7 +82,8 @@ pub trait SeriesReader: Send + Sync {
         sink: &mut dyn Sink,
     ) -> Result<(), SeriesError>;
 
-    /// As [`SeriesReader::scan`] of many series at once; the pieces of one are in order, the series take turns.
+    /// As [`SeriesReader::scan`] of many series at once; the pieces of one are in order, the series take turns. An
+    /// engine may decode up to 2^20 samples ahead, on several cores.
     ///
     /// # Errors
     /// As [`SeriesReader::scan`].
