@@ -12,6 +12,9 @@ use crate::support::proxy::{Line, Proxy};
 use crate::support::{ask, county, http, wait};
 
 const STATION: &str = "station-1";
+const DAY_MS: i64 = 86_400_000;
+/// Asia/Shanghai is eight hours ahead of UTC, without summer time.
+const ZONE_MS: i64 = 8 * 3_600_000;
 
 fn remote(address: SocketAddr, bucket: &str, token: &str, more: &str) -> String {
     format!(
@@ -263,4 +266,88 @@ fn a_wrong_token_loses_nothing_and_a_reader_without_history_shows_what_the_engin
     );
     let answer = http::get(reader.web, &path).unwrap();
     assert!(answer.status >= 500, "{answer:?}");
+}
+
+#[test]
+fn charts_and_figures_need_no_local_history() {
+    let Some(influx) = Influx::start() else { return };
+    // Given a station whose totaliser stood at 100.0 m³ at the midnight that began yesterday, and at 120.0 at its end; by
+    // day its level was 1.0 m in one half of an hour and 2.0 m in the other,
+    let feeding = Setup::new(
+        &county::one_station(),
+        &remote(influx.address, "townwatch", TOKEN, ""),
+    );
+    let feeder = feeding.start();
+    let today = (ask::now() + ZONE_MS).div_euclid(DAY_MS) * DAY_MS - ZONE_MS;
+    let yesterday = today - DAY_MS;
+    let noon = yesterday + DAY_MS / 2;
+    let mut client = Client::connect(feeder.mqtt, STATION, "secret").unwrap();
+    for (time, values) in [
+        (yesterday, r#"{"total":100.0}"#),
+        (noon, r#"{"total":112.5,"level":1.0}"#),
+        (noon + 1_800_000, r#"{"level":2.0}"#),
+        (today - 1, r#"{"total":120.0}"#),
+    ] {
+        let payload = format!(r#"{{"ts":{time},"backfill":true,"values":{values}}}"#);
+        client
+            .publish_acked("tw/v1/station-1/telemetry", payload.as_bytes())
+            .unwrap();
+    }
+    let totals = [(yesterday, 100.0), (noon, 112.5), (today - 1, 120.0)];
+    let totals = totals.map(|(time, value)| (time, (value, "0".to_owned())));
+    wait::until("the engine has the totals", wait::LONG, || {
+        let held = influx.held("townwatch", STATION, "total")?;
+        if held == Held::from(totals.clone()) {
+            Ok(())
+        } else {
+            Err(format!("{held:?}"))
+        }
+    });
+    let levels = wait::until("the engine has the levels", wait::LONG, || {
+        let held = influx.held("townwatch", STATION, "level")?;
+        if held.len() == 2 {
+            Ok(held)
+        } else {
+            Err(format!("{held:?}"))
+        }
+    });
+    assert_eq!(levels[&noon].0.total_cmp(&1.0), std::cmp::Ordering::Equal);
+    assert!(feeder.stop().success());
+    // when the local history is gone, once with and once without the engine,
+    for (more, shows) in [("read = true", true), ("read = false", false)] {
+        let fresh = Setup::new(
+            &county::one_station(),
+            &remote(influx.address, "townwatch", TOKEN, more),
+        );
+        let server = fresh.start();
+        // then 20.0 m³ = 0.002 万t were treated yesterday, and the engine alone knows that.
+        let figure = http::json(
+            server.web,
+            &format!("/api/v1/figures/sewage_volume?from={yesterday}&to={today}"),
+        );
+        let value = figure["value"]
+            .as_f64()
+            .map(|value| match figure["unit"].as_str() {
+                Some("m3") => value,
+                _ => value * 1e4,
+            });
+        let chart = http::json(
+            server.web,
+            &format!(
+                "/api/v1/series?device={STATION}&signal=level&from={noon}&to={}&every=1h&agg=mean",
+                noon + 3_600_000
+            ),
+        );
+        let mean = chart["points"][0][1].as_f64();
+        let picture = format!("/charts/{STATION}/level.svg?from={noon}&to={}", noon + 3_600_000);
+        let picture = http::get(server.web, &picture).unwrap();
+        if shows {
+            assert!((value.unwrap() - 20.0).abs() < 1e-6, "{figure}");
+            assert!((mean.unwrap() - 1.5).abs() < 1e-9, "{chart}");
+            assert_eq!(picture.status, 200, "{picture:?}");
+        } else {
+            assert!(value.is_none_or(|value| value.abs() < 1e-9), "{figure}");
+            assert_eq!(mean, None, "{chart}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! The suite of questions that every engine has to answer as the model does (`store::testkit::agree`), put to the real
 //! engines: after random writes, late ones, repeated ones and kills of the engine.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use store::remote::{BothReader, Credentials, EngineSettings, Remote, RemoteSettings, Secret, Turn, Writer};
 use store::series::SeriesReader;
 use store::state::State;
@@ -268,6 +270,84 @@ fn victoriametrics_answers_every_question_as_the_model_does_after_kills() {
     victoria.flush().unwrap();
     // then what it has is what the model has.
     compare(&remote, &catalogue, &ledger);
+}
+
+/// An authority, and a certificate of it for 127.0.0.1 with its key, as files.
+fn certificate(folder: &Path) -> (Vec<u8>, PathBuf, PathBuf) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let files = (folder.join("engine.pem"), folder.join("engine.key"));
+    std::fs::write(&files.0, certificate.pem()).unwrap();
+    std::fs::write(&files.1, key.serialize_pem()).unwrap();
+    (authority.pem().into_bytes(), files.0, files.1)
+}
+
+/// Nothing goes to an engine whose authority is another one; with the right one it takes everything and is read from.
+fn behind_tls(mut settings: RemoteSettings, authority: Vec<u8>) {
+    let catalogue = catalogue();
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+    let clock = Arc::new(SystemClock::new());
+    let mut ledger = Ledger::new(&catalogue, false);
+    ledger.write();
+    settings.ca = Some(certificate(folder.path()).0);
+    let stranger = Remote::open(settings.clone()).unwrap();
+    let mut writer = stranger
+        .writer(Arc::clone(&state), Arc::clone(&catalogue), clock.clone())
+        .unwrap();
+    writer.gather(&ledger.batches[0]);
+    let is_refused = || {
+        let trouble = stranger.status().trouble();
+        assert!(clock.monotonic().duration() < wait::LONG, "{trouble:?}");
+        trouble.is_some_and(|trouble| trouble.contains("certificate"))
+    };
+    assert_eq!(writer.turn(&is_refused), Turn::Stopped);
+    assert_eq!(stranger.status().sent.load(Ordering::Relaxed), 0);
+    settings.ca = Some(authority);
+    let remote = Remote::open(settings).unwrap();
+    let mut writer = remote.writer(state, Arc::clone(&catalogue), clock).unwrap();
+    ledger.send(&mut writer, Lsn(0));
+    let reader = remote.reader(Arc::clone(&catalogue), Arc::new(SystemClock::new()));
+    // (VictoriaMetrics shows what it has taken some seconds later)
+    wait::until("it has everything", wait::LONG, || {
+        agree(&reader, &ledger.model, &ledger.series, ledger.now).map_err(|error| error.to_string())
+    });
+}
+
+#[test]
+fn influxdb_behind_tls_is_fed_and_read_if_its_authority_is_the_right_one() {
+    let Some(mut influx) = Influx::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, certificate, key) = certificate(folder.path());
+    influx.kill();
+    influx.resume_behind_tls(&certificate, &key);
+    let engine = EngineSettings::Influx {
+        organisation: "county".to_owned(),
+        bucket: "townwatch".to_owned(),
+    };
+    let credentials = Credentials::Token(Secret::new(TOKEN.to_owned()));
+    let url = format!("https://{}", influx.address);
+    behind_tls(settings(engine, url, credentials, 0), authority);
+}
+
+#[test]
+fn victoriametrics_behind_tls_is_fed_and_read_if_its_authority_is_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, certificate, key) = certificate(folder.path());
+    let certificate = format!("-tlsCertFile={}", certificate.display());
+    let key = format!("-tlsKeyFile={}", key.display());
+    let victoria = Victoria::start("", "", &["-tls", &certificate, &key]);
+    let engine = EngineSettings::Victoria {
+        query_url: None,
+        tenant: None,
+        watch: Vec::new(),
+    };
+    let url = format!("https://{}", victoria.address);
+    behind_tls(settings(engine, url, Credentials::None, 60), authority);
 }
 
 /// Prints the figures of `docs/scale-out.md`: `cargo test --test end_to_end -- --ignored --nocapture remote_reading::figures`.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::engines::{Held, Victoria};
+use crate::support::front::Front;
 use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup};
 use crate::support::{ask, county, http, wait};
@@ -164,4 +165,78 @@ fn kills_of_an_engine_that_acknowledges_from_memory_lose_nothing_of_two_programs
     );
     // The journals keep what the engine may still lose.
     assert!(ask::metric(servers[1].web, "remote_held_messages") >= 800.0);
+}
+
+#[test]
+fn a_tenant_of_a_cluster_has_its_own_paths_for_writing_and_reading_and_a_token() {
+    // Given an engine that is reached as a cluster is: one address and path to write to, another one to read from, by
+    // tenant, for those who have a token,
+    let victoria = Victoria::start("", "", &[]);
+    let insert = Front::start(
+        victoria.address,
+        "right",
+        &[("/insert/3:7/influx/api/v2/write", "/api/v2/write")],
+    );
+    let select = Front::start(
+        victoria.address,
+        "right",
+        &[("/select/3:7/prometheus/api/v1/", "/api/v1/")],
+    );
+    let configured = |token: &str| {
+        format!(
+            "[remote]\nengine = \"victoriametrics\"\nurl = \"http://{}\"\nquery_url = \"http://{}/\"\ntenant = \"3:7\"\n\
+             token = \"{token}\"\ngather = \"50ms\"\nread = true\n",
+            insert.address, select.address
+        )
+    };
+    let watched = |token: &str| {
+        let page = format!("watch = [\"http://{}/metrics\"]\n", victoria.address);
+        configured(token) + &page
+    };
+    // when a program has a wrong one at first,
+    let setup = Setup::new(&station("station-1"), &configured("wrong"));
+    let server = setup.start();
+    let base = ask::now() - 200_000;
+    let mut account = Held::new();
+    publish(&server, "station-1", base..base + 100, &mut account);
+    wait::until("it is not let in", wait::SOON, || {
+        let retried = ask::metric(server.web, "remote_retried_total");
+        if retried > 1.0 && ask::metric(server.web, "remote_up") < 0.5 {
+            Ok(())
+        } else {
+            Err(retried.to_string())
+        }
+    });
+    server.kill();
+    // and the right one later,
+    setup.configure(&watched("right"));
+    let server = setup.start();
+    wait_for(&victoria, "station-1", &account);
+    wait_until_sent(&server);
+    // then all is there, and a program that has nothing of its own reads it.
+    let reading = Setup::new(&station("station-1"), &watched("right"));
+    let reader = reading.start();
+    let shown = ask::all_points(reader.web, "station-1", "level", base, base + 100);
+    let shown: Held = shown
+        .into_iter()
+        .map(|(time, value, quality)| (time, (value, quality)))
+        .collect();
+    assert_eq!(shown, account);
+    let newest = account.last_key_value().unwrap().1.0;
+    wait::until("the newest value is shown", wait::SOON, || {
+        let shown = ask::latest_value(reader.web, "station-1", "level");
+        if (shown - newest).abs() < 1e-9 {
+            Ok(())
+        } else {
+            Err(shown.to_string())
+        }
+    });
+    assert_eq!(insert.asked(), ["/insert/3:7/influx/api/v2/write"]);
+    assert_eq!(
+        select.asked(),
+        [
+            "/select/3:7/prometheus/api/v1/export",
+            "/select/3:7/prometheus/api/v1/query"
+        ]
+    );
 }

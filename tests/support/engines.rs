@@ -20,6 +20,14 @@ fn free_port() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
+fn wait_until_it_listens(name: &str, address: SocketAddr) {
+    wait::until(&format!("{name} listens"), wait::LONG, || {
+        std::net::TcpStream::connect(address)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    });
+}
+
 /// InfluxDB 2.7.12.
 #[derive(Debug)]
 pub(crate) struct Influx {
@@ -58,6 +66,25 @@ impl Influx {
 
     /// Starts it again, where it was and with what it has on disk.
     pub(crate) fn resume(&mut self) {
+        self.run(&[]);
+        wait::until("InfluxDB is healthy", wait::LONG, || {
+            let answer = http::get(self.address, "/health")?;
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(answer.body)
+            }
+        });
+    }
+
+    /// Starts it again; from now on it speaks TLS only.
+    pub(crate) fn resume_behind_tls(&mut self, certificate: &Path, key: &Path) {
+        let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+        self.run(&["--tls-cert", certificate, "--tls-key", key]);
+        wait_until_it_listens("InfluxDB", self.address);
+    }
+
+    fn run(&mut self, more: &[&str]) {
         let below = |name: &str| self.folder.path().join(name);
         let log = std::fs::File::create(below("log")).unwrap();
         let child = Command::new(&self.binary)
@@ -70,6 +97,7 @@ impl Influx {
             .arg("--http-bind-address")
             .arg(self.address.to_string())
             .arg("--reporting-disabled")
+            .args(more)
             .env("HOME", self.folder.path())
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -77,14 +105,6 @@ impl Influx {
             .spawn()
             .unwrap();
         self.peer = Some(Peer(child));
-        wait::until("InfluxDB is healthy", wait::LONG, || {
-            let answer = http::get(self.address, "/health")?;
-            if answer.status == 200 {
-                Ok(())
-            } else {
-                Err(answer.body)
-            }
-        });
     }
 
     /// Ends it as a power cut would.
@@ -208,11 +228,7 @@ impl Victoria {
                 )
             });
         self.peer = Some(Peer(child));
-        wait::until("VictoriaMetrics listens", wait::LONG, || {
-            std::net::TcpStream::connect(self.address)
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        });
+        wait_until_it_listens("VictoriaMetrics", self.address);
     }
 
     /// Ends it as a power cut would.

@@ -4,6 +4,7 @@ pub(crate) mod ask;
 pub(crate) mod county;
 pub(crate) mod disk;
 pub(crate) mod engines;
+pub(crate) mod front;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 pub(crate) mod peers;

@@ -101,8 +101,10 @@ impl Victoria {
             form.query_pairs_mut()
                 .append_pair("query", &format!("{function}({selector})"))
                 .append_pair("time", &seconds(to.minus(Span::from_millis(1))))
-                // Without this the time would be half a minute ago at the latest.
-                .append_pair("nocache", "1");
+                // Without this the time would be half a minute ago at the latest,
+                .append_pair("nocache", "1")
+                // and without this a cluster leaves out what a dead `vmstorage` has. Its export never does.
+                .append_pair("deny_partial_response", "1");
             answers.push(read_instant(&self.post(form).await?)?);
         }
         let (values, times) = (
@@ -156,11 +158,14 @@ fn last_of_each(owners: &[Owner], times: &Instant, values: &Instant) -> Vec<Opti
     found
 }
 
-/// An answer to an instant query. Source: Prometheus, "HTTP API", section "Instant queries".
+/// An answer to an instant query. Source: Prometheus, "HTTP API", section "Instant queries"; VictoriaMetrics, "Cluster
+/// version", section "Cluster availability", for `isPartial`.
 fn read_instant(text: &str) -> Result<Instant, QueryError> {
     #[derive(Deserialize)]
     struct Answer {
         data: Data,
+        #[serde(default, rename = "isPartial")]
+        is_partial: bool,
     }
     #[derive(Deserialize)]
     struct Data {
@@ -173,6 +178,9 @@ fn read_instant(text: &str) -> Result<Instant, QueryError> {
     }
     let wrong = |error: &dyn std::fmt::Display| QueryError::Form(error.to_string());
     let answer: Answer = serde_json::from_str(text).map_err(|error| wrong(&error))?;
+    if answer.is_partial {
+        return Err(wrong(&"a part of the engine did not answer"));
+    }
     let rows = answer.data.result.into_iter().map(|mut row| {
         row.metric.remove("__name__");
         let value = row.value.1.parse().map_err(|error| wrong(&error))?;
@@ -302,6 +310,10 @@ mod tests {
         };
         assert_eq!(last, [None, Some(want)]);
         assert!(read_instant("<html>").is_err());
+        // A part is not the whole.
+        let all = r#"{"status":"success","isPartial":false,"data":{"resultType":"vector","result":[]}}"#;
+        assert!(read_instant(all).unwrap().is_empty());
+        assert!(read_instant(&all.replace("false", "true")).is_err());
     }
 
     fn owner(device: &str) -> Owner {

@@ -157,12 +157,16 @@ pub(super) fn below(url: &str, path: &str) -> Result<Url, RemoteError> {
         url: url.to_owned(),
         why: why.to_owned(),
     };
+    // Before anything is said about it: what stands before the @ may be a secret.
+    if url.contains('@') {
+        return Err(RemoteError::Url {
+            url: "***".to_owned(),
+            why: "credentials have keys of their own, and nothing else may hold an @".to_owned(),
+        });
+    }
     let parsed = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         return Err(wrong("it must begin with http:// or https:// and name a host"));
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(wrong("credentials have keys of their own"));
     }
     if parsed.query().is_some() || parsed.fragment().is_some() {
         return Err(wrong("it must end with its path"));
@@ -205,6 +209,10 @@ mod tests {
         }
         for url in ["h:1", "ftp://h", "http://u:p@h", "http://h?x=1", "http://", ""] {
             assert!(below(url, "/api").is_err(), "{url}");
+        }
+        for url in ["http://u:secret@h", "http//u:secret@h", "u:secret@h"] {
+            let said = format!("{:?}", below(url, "/api").unwrap_err());
+            assert!(!said.contains("secret"), "{said}");
         }
     }
 }

@@ -331,3 +331,6 @@ impl Writer {
         Turn::GoBack(from)
     }
 }
+
+#[cfg(test)]
+mod tests;
