@@ -82,7 +82,7 @@ impl Consumer for AlarmConsumer {
     }
 }
 
-/// Shows every batch to the pages. Nothing of it is on disk: it starts at the journal's end and its cursor
+/// Shows every batch to the pages. Nothing of it is on disk: it starts where the local store has got to, and its cursor
 /// is simply what it has seen.
 pub(crate) struct LiveConsumer {
     pub feed: Arc<LiveFeed>,

@@ -15,8 +15,8 @@ use telemetry::{Catalogue, Clock, Lsn, RawMessage, SeriesId};
 
 use crate::server::SELF;
 
-/// Most messages that are decoded at a time.
-const MESSAGES_MAX: usize = 2048;
+/// Most messages that are decoded at a time, as in the pipeline.
+const MESSAGES_MAX: usize = 512;
 /// Messages before the first one for the engine that are decoded again, so that the decoder knows the devices.
 const WARM_UP: u64 = 50_000;
 /// Longest wait for new messages.
@@ -67,6 +67,7 @@ impl RemoteFeed {
         let own = catalogue.device(SELF).map(|entry| entry.series.clone());
         let mut feed = Feed {
             own: own.unwrap_or_default(),
+            acknowledged: writer.acknowledged(),
             journal,
             catalogue: Arc::clone(&catalogue),
             clock: Arc::clone(&clock),
@@ -119,6 +120,8 @@ struct Feed {
     stopping: Arc<AtomicBool>,
     /// The server's own series. Every server of a fleet has them under the same names, so they stay at home.
     own: Vec<SeriesId>,
+    /// The last message that the engine has acknowledged at any time. What is sent again does not wait.
+    acknowledged: Lsn,
 }
 
 /// Says when the thread of the feed ends by itself.
@@ -195,7 +198,10 @@ impl Feed {
             let turn = self.writer.turn(&move || stopping.load(Ordering::Acquire));
             self.journal.hold(self.writer.cursor());
             match turn {
-                Turn::Done => self.status.set_waiting(None),
+                Turn::Done => {
+                    self.acknowledged = self.acknowledged.max(position);
+                    self.status.set_waiting(None);
+                }
                 Turn::GoBack(_) | Turn::Stopped => return Ok(()),
             }
         }
@@ -213,8 +219,9 @@ impl Feed {
     }
 
     fn note_waiting(&self, messages: &[(Lsn, RawMessage)]) {
+        let first = messages.iter().find(|(lsn, _)| *lsn > self.acknowledged);
         if self.status.is_idle()
-            && let Some((_, first)) = messages.first()
+            && let Some((_, first)) = first
         {
             self.status.set_waiting(Some(first.arrived));
         }

@@ -322,7 +322,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         Box::new(open_account(state, catalogue, clock)?),
         Box::new(LiveConsumer {
             feed: Arc::clone(&live),
-            seen: journal.newest(),
+            seen: series.cursor(),
         }),
     ];
     let decode = DecodeSettings {
@@ -557,6 +557,7 @@ fn start_pages(
         ..
     } = plan;
     let reader = remote::reader(sources);
+    remote::recall_local(sources);
     if sources.viewer {
         let live = Arc::clone(&sources.live);
         remote::keep_showing(live, Arc::clone(&reader), Arc::clone(&clock), cancel.clone());

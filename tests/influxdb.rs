@@ -69,7 +69,7 @@ fn an_outage_restarts_and_a_slow_line_lose_and_double_nothing() {
     let line = Proxy::start(influx.address, Line::default());
     let setup = Setup::new(
         &county::one_station(),
-        &remote(line.address, "townwatch", TOKEN, "timeout = \"1s\""),
+        &remote(line.address, "townwatch", TOKEN, "timeout = \"1s\"\nread = true"),
     );
     let server = setup.start();
     let base = ask::now() - 200_000;
@@ -93,6 +93,15 @@ fn an_outage_restarts_and_a_slow_line_lose_and_double_nothing() {
     // and the program is killed in the meantime, and more comes,
     server.kill();
     let server = setup.start();
+    wait::until("the newest level is on its pages again", wait::SOON, || {
+        let latest = http::json(server.web, "/api/v1/devices/station-1/latest");
+        let shown = ask::find_signal(&latest, "level").and_then(|level| level["value"].as_f64());
+        if shown.is_some_and(|shown| (shown - newest).abs() < 1e-9) {
+            Ok(())
+        } else {
+            Err(latest.to_string())
+        }
+    });
     publish(&server, base + 400..base + 600, &mut account);
     // then all of it is there when the engine is back, once.
     influx.resume();
@@ -350,4 +359,82 @@ fn charts_and_figures_need_no_local_history() {
             assert_eq!(mean, None, "{chart}");
         }
     }
+}
+
+#[test]
+fn what_the_journal_has_no_room_for_while_the_engine_is_away_is_counted_to_the_message_and_raises_an_alarm() {
+    let Some(mut influx) = Influx::start() else { return };
+    // Given a journal of 4 MiB, and an engine that is away,
+    let setup = Setup::new(
+        &county::one_station(),
+        &remote(influx.address, "townwatch", TOKEN, ""),
+    );
+    let file = setup.path().join("townwatch.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, config.replacen("[data]", "[data]\njournal_mib_max = 4", 1)).unwrap();
+    let server = setup.start();
+    let base = ask::now() - 200_000;
+    influx.kill();
+    // when messages of 9 MB come in the meantime, each of one reading,
+    let mut client = Client::connect(server.mqtt, STATION, "secret").unwrap();
+    let room = " ".repeat(30_000);
+    for place in 0..300 {
+        let payload = format!(
+            r#"{{"ts":{},"seq":{place},"values":{{"level":1.0}}}}{room}"#,
+            base + place
+        );
+        wait::until("it is acknowledged", wait::LONG, || {
+            // More than the local store has taken in is refused, which ends the connection.
+            client
+                .publish_acked("tw/v1/station-1/telemetry", payload.as_bytes())
+                .or_else(|error| {
+                    client = Client::connect(server.mqtt, STATION, "secret")?;
+                    Err(error)
+                })
+        });
+    }
+    // then every one was acknowledged, and is in the local store,
+    wait::until("all are in the local store", wait::SOON, || {
+        let here = ask::points(server.web, STATION, "level", base, base + 300).len();
+        if here == 300 {
+            Ok(())
+        } else {
+            Err(here.to_string())
+        }
+    });
+    influx.resume();
+    // and what the engine has, when it is back, and what is missed are all of them, but for some of the server's own.
+    wait::until("the engine has what is left", wait::LONG, || {
+        let behind = ask::metric(server.web, "remote_behind_messages");
+        if behind < 0.5 {
+            Ok(())
+        } else {
+            Err(behind.to_string())
+        }
+    });
+    let there = influx.held("townwatch", STATION, "level").unwrap();
+    let missed = ask::metric(server.web, "remote_missed_messages_total");
+    assert!(
+        missed > 100.0 && there.len() > 60,
+        "{missed} missed, {} there",
+        there.len()
+    );
+    // The newest are there without a gap.
+    let newest: Vec<i64> = there.keys().rev().take(60).copied().collect();
+    assert_eq!(newest, (base + 240..base + 300).rev().collect::<Vec<i64>>());
+    let sent = ask::metric(server.web, "remote_sent_points_total");
+    assert!((sent - there.len() as f64).abs() < 0.5, "{sent} sent");
+    let gone = 300.0 - there.len() as f64;
+    assert!(
+        (0.0..60.0).contains(&(missed - gone)),
+        "{missed} missed, {gone} not there"
+    );
+    wait::until("it is an alarm", wait::LONG, || {
+        let alarms = ask::alarms(server.web, false, "townwatch", "SRV-REMOTE-LOST");
+        if alarms.is_empty() {
+            Err("none".to_owned())
+        } else {
+            Ok(())
+        }
+    });
 }

@@ -34,14 +34,17 @@ impl Dice {
 }
 
 fn catalogue() -> Arc<Catalogue> {
-    let registry = format!(
+    catalogue_of(&format!(
         "{}{}",
         county::one_station(),
         county::mqtt_device("station.2", "sewage-station-small")
-    );
+    ))
+}
+
+fn catalogue_of(registry: &str) -> Arc<Catalogue> {
     let mut next = 0;
     let catalogue = Catalogue::build(
-        toml::from_str(&registry).unwrap(),
+        toml::from_str(registry).unwrap(),
         &telemetry::profile::builtin().unwrap(),
         |_, _| {
             next += 1;
@@ -186,6 +189,56 @@ fn compare(remote: &Remote, catalogue: &Arc<Catalogue>, ledger: &Ledger) {
     agree(&both, &ledger.model, &ledger.series, ledger.now).unwrap();
 }
 
+/// One reading of each of 300 lamps, 2,100 series, and all of them asked for at once.
+fn newest_of_many(remote: &Remote, victoria: Option<&Victoria>) {
+    let lamps: String = (0..300)
+        .map(|place| county::mqtt_device(&format!("lamp-{place}"), "street-lamp"))
+        .collect();
+    let lamps = catalogue_of(&format!("{}{lamps}", county::HEAD));
+    let series: Vec<SeriesId> = (lamps.devices().iter())
+        .flat_map(|entry| entry.series.iter().copied())
+        .collect();
+    assert_eq!(series.len(), 2100);
+    let clock = Arc::new(SystemClock::new());
+    let now = clock.now();
+    let samples: Vec<Sample> = (0..2100u32)
+        .map(|place| Sample {
+            time: now.minus(Span::from_millis(u64::from(place))),
+            value: f64::from(place),
+            quality: Quality::Good,
+        })
+        .collect();
+    let points = series.iter().zip(&samples).map(|(series, sample)| Point {
+        series: *series,
+        sample: *sample,
+        arrived: now,
+        backfill: false,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+    let mut writer = remote.writer(state, Arc::clone(&lamps), clock.clone()).unwrap();
+    writer.gather(&Batch {
+        points: points.collect(),
+        last: Lsn(1),
+        ..Batch::default()
+    });
+    let too_long = || clock.monotonic().duration() > wait::LONG;
+    assert_eq!(writer.turn(&too_long), Turn::Done);
+    victoria.inspect(|victoria| victoria.flush().unwrap());
+    let reader = remote.reader(lamps, clock.clone());
+    let found: Vec<Sample> = reader
+        .latest_many(&series)
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .collect();
+    assert_eq!(found, samples);
+    let (from, to) = (now.minus(Span::from_secs(10)), now.plus(Span::from_secs(1)));
+    let never = store::series::Cancel::never();
+    let ranges = reader.range_many(&series, from, to, 10_000, &never).unwrap();
+    assert_eq!(ranges.concat(), samples);
+}
+
 #[test]
 fn influxdb_answers_every_question_as_the_model_does_and_of_one_time_the_newest_counts() {
     let Some(mut influx) = Influx::start() else { return };
@@ -220,6 +273,7 @@ fn influxdb_answers_every_question_as_the_model_does_and_of_one_time_the_newest_
     }
     // then what it has is what the model has.
     compare(&remote, &catalogue, &ledger);
+    newest_of_many(&remote, None);
 }
 
 #[test]
@@ -270,6 +324,7 @@ fn victoriametrics_answers_every_question_as_the_model_does_after_kills() {
     victoria.flush().unwrap();
     // then what it has is what the model has.
     compare(&remote, &catalogue, &ledger);
+    newest_of_many(&remote, Some(&victoria));
 }
 
 /// An authority, and a certificate of it for 127.0.0.1 with its key, as files.
@@ -386,6 +441,10 @@ fn figures() {
         Remote::open(settings).unwrap(),
         Some(&victoria),
     ));
+    let lamps: String = (0..1000)
+        .map(|place| county::mqtt_device(&format!("lamp-{place}"), "street-lamp"))
+        .collect();
+    let lamps = catalogue_of(&format!("{}{lamps}", county::HEAD));
     let clock = Arc::new(SystemClock::new());
     let all: Vec<SeriesId> = (catalogue.devices().iter())
         .flat_map(|entry| entry.series.iter().copied())
@@ -450,6 +509,32 @@ fn figures() {
         }
         let begun = clock.monotonic();
         let found = reader.latest_many(&all).unwrap().iter().flatten().count();
+        println!("{name}: newest values of {found} series in {} ms", passed(begun));
+        // One reading of a thousand lamps.
+        let of_lamps: Vec<SeriesId> = (lamps.devices().iter())
+            .flat_map(|entry| entry.series.iter().copied())
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+        let mut writer = remote.writer(state, Arc::clone(&lamps), clock.clone()).unwrap();
+        writer.gather(&Batch {
+            points: of_lamps
+                .iter()
+                .map(|series| point(*series, clock.now(), 1))
+                .collect(),
+            last: Lsn(1),
+            ..Batch::default()
+        });
+        assert_eq!(writer.turn(&|| false), Turn::Done);
+        victoria.inspect(|victoria| victoria.flush().unwrap());
+        let begun = clock.monotonic();
+        let reader_of_lamps = remote.reader(Arc::clone(&lamps), clock.clone());
+        let found = reader_of_lamps
+            .latest_many(&of_lamps)
+            .unwrap()
+            .iter()
+            .flatten()
+            .count();
         println!("{name}: newest values of {found} series in {} ms", passed(begun));
         let begun = clock.monotonic();
         let never = store::series::Cancel::never();

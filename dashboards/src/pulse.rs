@@ -20,6 +20,10 @@ use crate::web::App;
 const BEAT: Duration = Duration::from_secs(1);
 /// … and at least so often, because silence makes no event.
 const AT_LEAST: Duration = Duration::from_secs(5);
+/// The last values could not be read, as when an engine elsewhere is away: they are asked for again after this time, …
+const RECALL_AGAIN: Duration = Duration::from_secs(1);
+/// … and after twice the time at each further try, up to this.
+const RECALL_AGAIN_MOST: Duration = Duration::from_secs(60);
 
 /// The body of a `stats` event.
 #[derive(Debug, Serialize)]
@@ -190,15 +194,23 @@ async fn compute(app: Arc<App>) {
     }
 }
 
-/// Fills the live feed from the series store, once.
+/// Fills the live feed from the series store, once; again and again while that fails.
 async fn recall(app: Arc<App>) {
-    let done = app.blocking(|app| {
-        app.web
-            .live
-            .recall(&*app.web.series, app.web.clock.now())
-            .map_err(Problem::from)
-    });
-    if done.await.is_ok() {
-        app.changed.notify_one();
+    let mut pause = RECALL_AGAIN;
+    loop {
+        let done = app.blocking(|app| {
+            app.web
+                .live
+                .recall(&*app.web.series, app.web.clock.now())
+                .map_err(Problem::from)
+        });
+        if done.await.is_ok() {
+            app.changed.notify_one();
+            return;
+        }
+        tokio::select! {
+            () = app.cancel.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(RECALL_AGAIN_MOST),
+        }
     }
 }

@@ -76,6 +76,30 @@ pub(super) fn reader(sources: &Sources) -> Arc<dyn SeriesReader> {
     }
 }
 
+/// Shows the last values of before the restart out of the local store alone where pages wait for the engine as well, which
+/// may be away.
+pub(super) fn recall_local(sources: &Sources) {
+    if sources.viewer
+        || sources
+            .remote
+            .as_ref()
+            .is_none_or(|remote| remote.reader.is_none())
+    {
+        return; // Nothing is there, or pages read nothing else.
+    }
+    let (live, series) = (Arc::clone(&sources.live), Arc::clone(&sources.series));
+    let clock = Arc::clone(&sources.clock);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = live.recall(&*series, clock.now()) {
+            let error = telemetry::with_causes(&error);
+            tracing::warn!(
+                error,
+                "the last values could not be read; pages show only new ones"
+            );
+        }
+    });
+}
+
 /// Where the figures ask for alarms.
 pub(super) fn facts(sources: &Sources) -> Arc<dyn AlarmFacts> {
     if sources.viewer {

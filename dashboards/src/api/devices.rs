@@ -147,9 +147,14 @@ struct LatestOfDevice<'a> {
     values: BTreeMap<&'a str, LatestView<'a>>,
 }
 
-/// The newest sample of every signal of a device: what the live feed saw, else what the store has. Blocking.
+/// The newest sample of every signal of a device: what the live feed saw, else what the store has. Blocking, until the live
+/// feed has recalled everything: from then on no store is waited for, which may be an engine that is away.
 pub(crate) fn newest(app: &App, place: usize, entry: &DeviceEntry) -> Result<Vec<Option<Sample>>, Problem> {
+    let is_whole = app.web.live.is_recalled();
     let (_, seen) = app.web.live.device(place);
+    if is_whole {
+        return Ok(seen.into_vec());
+    }
     let pairs = seen.iter().zip(&entry.series);
     let unseen = pairs.filter_map(|(seen, series)| seen.is_none().then_some(*series));
     let asked: Vec<SeriesId> = unseen.collect();

@@ -1,6 +1,6 @@
 //! The newest sample of every series and the last message of every device, from the batches as they pass.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use store::series::{SeriesError, SeriesReader};
@@ -21,6 +21,7 @@ pub struct LiveFeed {
     /// The devices speak to other servers: what is recalled is shown, but counts nobody as heard.
     of_others: bool,
     devices: Mutex<Vec<DeviceLive>>,
+    recalled: AtomicBool,
     messages: AtomicU64,
     points: AtomicU64,
 }
@@ -61,6 +62,7 @@ impl LiveFeed {
             catalogue,
             of_others: false,
             devices,
+            recalled: AtomicBool::new(false),
             messages: AtomicU64::new(0),
             points: AtomicU64::new(0),
         }
@@ -135,7 +137,14 @@ impl LiveFeed {
                 }
             }
         }
+        self.recalled.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Whether a recall has come to its end: what is not here then is nowhere, and no store has to be asked for it.
+    #[must_use]
+    pub fn is_recalled(&self) -> bool {
+        self.recalled.load(Ordering::Acquire)
     }
 
     /// When each device was last heard (its last live message, or its newest reading where that came as
@@ -244,7 +253,9 @@ mod tests {
         let feed = LiveFeed::new(Arc::clone(&catalogue));
         let store = MemorySeries::default();
         store.insert(catalogue.series_id("st-1", "flow").unwrap(), sample(99_000, 4.0));
+        assert!(!feed.is_recalled());
         feed.recall(&store, Timestamp::from_millis(50_000)).unwrap();
+        assert!(feed.is_recalled());
         let place = catalogue.device_index("st-1").unwrap();
         assert_eq!(feed.device(place).0, Some(Timestamp::from_millis(50_000)));
         assert_eq!(feed.device(place + 1).0, None);

@@ -12,8 +12,8 @@ use super::http::{self, QueryError};
 use super::line::VALUE;
 use super::victoria::Victoria;
 
-/// Most bytes of an answer: about 1.5 million samples.
-const ANSWER_BYTES_MAX: usize = 48 << 20;
+/// Most bytes of an answer: about 500,000 samples. A larger one is given up, and half of its time is asked for.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// How far is looked back for the last sample, step by step; what is older than the last is not found.
 const LOOK_BACK: [Span; 5] = [
     Span::from_secs(3600),

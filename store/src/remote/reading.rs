@@ -16,9 +16,11 @@ use crate::series::{Cancel, SeriesError, SeriesReader, Sink, Sinks, Window};
 
 /// Most samples of the local store that are taken together with a slice of the engine.
 const LOCAL_MAX: usize = 100_000;
-/// Most series in one question for samples, and in one for the last samples.
+/// Most series in one question for samples.
 const SERIES_AT_ONCE: usize = 50;
-const LASTS_AT_ONCE: usize = 200;
+/// Most series in one question for the last samples. With the longest names it stays below the 16 KiB that
+/// VictoriaMetrics takes (`-search.maxQueryLen`).
+const LASTS_AT_ONCE: usize = 100;
 
 /// How far in the future the last sample is looked for: a lying clock is found out before its readings come here.
 const AHEAD: Span = Span::from_secs(3 * 86_400);

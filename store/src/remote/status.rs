@@ -94,3 +94,30 @@ impl RemoteStatus {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_told_by_the_age_of_the_oldest_and_nothing_by_none() {
+        let status = RemoteStatus::default();
+        let at = Timestamp::from_millis;
+        assert!(status.is_idle() && status.waits_ms(at(9000)) == 0);
+        status.set_waiting(Some(at(4000)));
+        assert!(!status.is_idle());
+        assert_eq!((status.waits_ms(at(9000)), status.waits_ms(at(3000))), (5000, 0));
+        status.set_waiting(None);
+        assert!(status.is_idle() && status.waits_ms(at(9000)) == 0);
+    }
+
+    #[test]
+    fn trouble_is_news_when_it_begins_and_when_it_ends() {
+        let status = RemoteStatus::default();
+        assert!(!status.set_trouble(None));
+        assert!(status.set_trouble(Some("401".to_owned())));
+        assert!(!status.set_trouble(Some("503".to_owned())));
+        assert_eq!(status.trouble().as_deref(), Some("503"));
+        assert!(status.set_trouble(None));
+    }
+}

@@ -144,6 +144,13 @@ impl Writer {
         self.kept.durable
     }
 
+    /// The last message that the engine has acknowledged, in this run or one before: what comes before it and after
+    /// [`cursor`](Self::cursor) is sent again.
+    #[must_use]
+    pub fn acknowledged(&self) -> Lsn {
+        self.trail.sent().max(self.buried_upto)
+    }
+
     /// Takes the points of the next batch, to be sent with the next turn.
     pub fn gather(&mut self, batch: &Batch) {
         self.encoder.add(&batch.points, batch.last, &mut self.lines);
