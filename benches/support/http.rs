@@ -60,7 +60,8 @@ impl Server {
             BufReader::with_capacity(1 << 16, stream)
         });
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: peer\r\n{head}Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{head}Content-Length: {}\r\n\r\n",
+            self.address,
             body.len()
         );
         let socket = stream.get_mut();

@@ -102,7 +102,7 @@ impl Engine {
         };
         Self {
             dir: dir.to_owned(),
-            readers: Readers::new(dir),
+            readers: Readers::new(dir, config.decoded_bytes),
             config,
             clock,
             memory: Mutex::new(memory),
@@ -118,6 +118,8 @@ impl Engine {
     pub(super) fn beside_a_server(self) -> Self {
         Self {
             is_beside: true,
+            // The other process deletes files and makes them anew.
+            readers: Readers::new(&self.dir, 0),
             ..self
         }
     }

@@ -507,6 +507,11 @@ impl Origin {
         }
     }
 
+    /// Day or month of the file.
+    pub(super) const fn day(&self) -> i64 {
+        self.day
+    }
+
     pub(super) const fn place(&self, row: &Row) -> Place {
         Place {
             key: row.key,

@@ -5,9 +5,11 @@
 //! a slow reader holds up nobody. What is asked of many series is decoded on more than one core ([`ahead`]).
 
 mod ahead;
+mod decoded;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use telemetry::{Sample, SeriesId, Timestamp};
 
@@ -20,6 +22,8 @@ use super::reader::SeriesError;
 use super::rollup;
 use super::sink::{Cancel, Sink, Sinks};
 use super::window::Window;
+
+pub(super) use self::decoded::Blocks;
 
 /// Ranks: a day is newer than its month, and what lies in memory is newer than any block.
 const RANK_DAY: u64 = 1 << 32;
@@ -44,11 +48,13 @@ enum Part {
     /// Samples in several places, in order of rank, each later one the newer arrival.
     Samples(Vec<Bytes>),
     /// The same, decoded and merged.
-    Decoded(Column),
+    Decoded(Arc<Column>),
 }
 
 enum Bytes {
     Block(Origin, Row, Vec<u8>),
+    /// Decoded before.
+    Kept(Arc<Column>),
     Memory(Column),
 }
 
@@ -180,9 +186,13 @@ impl Engine {
                     }
                     Err(error) => return Err(error),
                 };
-                for (place, parts) in places.iter().zip(ahead::decoded(loaded)?) {
+                for (place, parts) in places
+                    .iter()
+                    .zip(ahead::decoded(loaded, range, &self.readers.blocks)?)
+                {
                     let Some(sink) = sinks.sink(*place) else { continue };
-                    if hand_on(parts, range, cancel, sink, &mut buffer)?.is_continue() {
+                    if hand_on(parts, range, (cancel, &self.readers.blocks), sink, &mut buffer)?.is_continue()
+                    {
                         still.push(*place);
                     }
                 }
@@ -217,7 +227,13 @@ impl Engine {
                     continue;
                 };
                 let memory = memory.within(unit.begin(), unit.end());
-                loaded.push(parts(partitions, *series, memory, range, sink)?);
+                loaded.push(parts(
+                    partitions,
+                    *series,
+                    memory,
+                    range,
+                    (sink, &self.readers.blocks),
+                )?);
             }
             Ok(loaded)
         })
@@ -278,7 +294,7 @@ fn parts(
     series: SeriesId,
     memory: impl Iterator<Item = (u64, Column)>,
     (from, to): (Timestamp, Timestamp),
-    sink: &dyn Sink,
+    (sink, kept): (&dyn Sink, &Blocks),
 ) -> Result<Vec<Part>, SeriesError> {
     let mut blocks = Vec::new();
     for partition in partitions {
@@ -315,7 +331,7 @@ fn parts(
         };
         match alone {
             Some(windows) => parts.push(Part::Summaries(windows)),
-            None => parts.push(together(group)?),
+            None => parts.push(together(group, kept)?),
         }
     }
     Ok(parts)
@@ -351,15 +367,21 @@ fn summaries(
 }
 
 /// The bytes of what overlaps. Where the samples of a block were let go, its summaries stand for all of the group.
-fn together(group: Vec<Stretch<Source<'_>>>) -> Result<Part, SeriesError> {
+fn together(group: Vec<Stretch<Source<'_>>>, kept: &Blocks) -> Result<Part, SeriesError> {
     let (mut samples, mut thinned) = (Vec::with_capacity(group.len()), Vec::new());
     for stretch in group {
         match stretch.source {
             Source::Memory(column) => samples.push(Bytes::Memory(column)),
-            Source::Block(partition, row) => match partition.raw(&row)? {
-                Some(bytes) => samples.push(Bytes::Block(Origin::of(partition), row, bytes)),
-                None => thinned.extend(finest(partition, &row)?),
-            },
+            Source::Block(partition, row) => {
+                if let Some(column) = kept.get(partition.day, &row) {
+                    samples.push(Bytes::Kept(column));
+                    continue;
+                }
+                match partition.raw(&row)? {
+                    Some(bytes) => samples.push(Bytes::Block(Origin::of(partition), row, bytes)),
+                    None => thinned.extend(finest(partition, &row)?),
+                }
+            }
         }
     }
     if thinned.is_empty() {
@@ -386,7 +408,7 @@ fn finest(partition: &Partition, row: &Row) -> Result<Vec<Window>, SeriesError> 
 fn hand_on(
     parts: Vec<Part>,
     (from, to): (Timestamp, Timestamp),
-    cancel: &Cancel,
+    (cancel, kept): (&Cancel, &Blocks),
     sink: &mut dyn Sink,
     buffer: &mut Vec<Sample>,
 ) -> Result<ControlFlow<()>, SeriesError> {
@@ -400,7 +422,7 @@ fn hand_on(
                 .iter()
                 .filter(|window| window.heard_first < to && window.heard_last >= from)
                 .try_for_each(|window| sink.thinned(window)),
-            Part::Samples(places) => pieces(&decoded(places)?, (from, to), sink, buffer),
+            Part::Samples(places) => pieces(&*decode(places, (from, to), kept)?, (from, to), sink, buffer),
             Part::Decoded(column) => pieces(&column, (from, to), sink, buffer),
         };
         if flow.is_break() {
@@ -411,15 +433,33 @@ fn hand_on(
 }
 
 /// The samples of several places, merged.
-fn decoded(places: Vec<Bytes>) -> Result<Column, SeriesError> {
+fn decode(
+    places: Vec<Bytes>,
+    (from, to): (Timestamp, Timestamp),
+    kept: &Blocks,
+) -> Result<Arc<Column>, SeriesError> {
     let mut columns = Vec::with_capacity(places.len());
     for bytes in places {
         columns.push(match bytes {
-            Bytes::Memory(column) => column,
-            Bytes::Block(origin, row, bytes) => origin.decode(&row, &bytes)?,
+            Bytes::Memory(column) => Arc::new(column),
+            Bytes::Kept(column) => column,
+            Bytes::Block(origin, row, bytes) => {
+                let column = Arc::new(origin.decode(&row, &bytes)?);
+                // What is wanted whole is rarely wanted again, and would drive out the rest.
+                if row.summary.first < from || row.summary.last >= to {
+                    kept.put(origin.day(), &row, &column);
+                }
+                column
+            }
         });
     }
-    Ok(merge(columns))
+    if columns.len() == 1
+        && let Some(alone) = columns.pop()
+    {
+        return Ok(alone);
+    }
+    let columns = columns.into_iter().map(Arc::unwrap_or_clone).collect();
+    Ok(Arc::new(merge(columns)))
 }
 
 /// Hands the samples of `from..to` to the sink, some at a time.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::partition::Partition;
+use super::read::Blocks;
 use super::reader::SeriesError;
 
 /// Connections held open, three file descriptors each: enough for a year by day. A reader of more days than this
@@ -15,6 +16,8 @@ const OPEN_MAX: usize = 400;
 pub(super) struct Readers {
     dir: PathBuf,
     open: Mutex<Vec<Entry>>,
+    /// Decoded for somebody who wanted a part of them.
+    pub(super) blocks: Blocks,
 }
 
 #[derive(Debug)]
@@ -26,10 +29,11 @@ struct Entry {
 }
 
 impl Readers {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub(super) fn new(dir: &Path, blocks_bytes: usize) -> Self {
         Self {
             dir: dir.to_owned(),
             open: Mutex::new(Vec::new()),
+            blocks: Blocks::new(blocks_bytes),
         }
     }
 
@@ -77,11 +81,13 @@ impl Readers {
     pub(super) fn forget(&self, extents: &[i64]) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|entry| !extents.contains(&entry.extent));
+        self.blocks.forget(extents);
     }
 
-    /// Closes the connections that nobody used since the last call.
+    /// Closes the connections that nobody used since the last call, and lets go of the decoded blocks.
     pub(super) fn close_idle(&self) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain_mut(|entry| std::mem::take(&mut entry.is_used));
+        self.blocks.clear();
     }
 }

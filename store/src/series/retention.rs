@@ -136,6 +136,7 @@ impl Engine {
                 if !self.let_go_of_day(day, is_loose, short, begin)? {
                     return Ok(());
                 }
+                self.readers.blocks.forget(&[day]);
                 settled.insert((day, place));
             }
         }

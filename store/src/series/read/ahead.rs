@@ -6,7 +6,9 @@
 use std::sync::OnceLock;
 use std::thread;
 
-use super::{Bytes, Part, decoded as merged};
+use telemetry::Timestamp;
+
+use super::{Blocks, Bytes, Part};
 use crate::series::reader::SeriesError;
 
 /// Below so many samples the threads cost more than they save: decoding takes about 10 ns a sample, a thread 30 µs.
@@ -17,17 +19,22 @@ const SAMPLES_MAX: usize = 1 << 20;
 const WORKERS_MAX: usize = 4;
 
 /// The parts of many series, with their samples decoded where it pays.
-pub(super) fn decoded(mut loaded: Vec<Vec<Part>>) -> Result<Vec<Vec<Part>>, SeriesError> {
+pub(super) fn decoded(
+    mut loaded: Vec<Vec<Part>>,
+    range: (Timestamp, Timestamp),
+    kept: &Blocks,
+) -> Result<Vec<Vec<Part>>, SeriesError> {
     let samples = loaded.iter().flatten().map(samples).sum();
     let workers = workers().min(loaded.len());
     if workers < 2 || !(SAMPLES_MIN..=SAMPLES_MAX).contains(&samples) {
         return Ok(loaded);
     }
+    let decode = |piece: &mut [Vec<Part>]| decode(piece, range, kept);
     let each = loaded.len().div_ceil(workers);
     thread::scope(|scope| {
         let mut pieces = loaded.chunks_mut(each);
         let own = pieces.next();
-        let others: Vec<_> = pieces.map(|piece| scope.spawn(|| decode(piece))).collect();
+        let others: Vec<_> = pieces.map(|piece| scope.spawn(move || decode(piece))).collect();
         let mut outcome = own.map_or(Ok(()), decode);
         for other in others {
             let decoded = other
@@ -50,15 +57,15 @@ fn samples(part: &Part) -> usize {
     let Part::Samples(places) = part else { return 0 };
     let of = |bytes: &Bytes| match bytes {
         Bytes::Block(_, row, _) => row.summary.samples,
-        Bytes::Memory(_) => 0,
+        Bytes::Kept(_) | Bytes::Memory(_) => 0,
     };
     places.iter().map(of).sum()
 }
 
-fn decode(loaded: &mut [Vec<Part>]) -> Result<(), SeriesError> {
+fn decode(loaded: &mut [Vec<Part>], range: (Timestamp, Timestamp), kept: &Blocks) -> Result<(), SeriesError> {
     for part in loaded.iter_mut().flatten() {
         if let Part::Samples(places) = part {
-            *part = Part::Decoded(merged(std::mem::take(places))?);
+            *part = Part::Decoded(super::decode(std::mem::take(places), range, kept)?);
         }
     }
     Ok(())
