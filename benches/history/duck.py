@@ -32,14 +32,14 @@ with open("/proc/self/status", encoding="ascii") as status:
 queries = []
 with open(os.path.join(folder, "questions.json"), encoding="utf-8") as file:
     for kind in json.load(file):
-        took = []
+        took, count = [], 0
         for sql in kind:
             begun = time.perf_counter()
             answer = db.execute(sql).fetchnumpy()
             took.append((time.perf_counter() - begun) * 1000)
+            count = max(count, len(next(iter(answer.values()))))
         took.sort()
         last = len(took) - 1
-        count = len(next(iter(answer.values())))
         queries.append([took[round(last * 0.5)], took[round(last * 0.99)], count])
 json.dump(
     {

@@ -194,7 +194,7 @@ fn print(fleet: &Fleet, days: i64, all: &[(String, String, Measured)]) {
         );
     }
     println!(
-        "\nEach question {ASKED} times, of another series or night each time; p50 / p99 ms, and the rows of the last answer.\n"
+        "\nEach question {ASKED} times, of another series or night each time; p50 / p99 ms, and the rows of the largest answer.\n"
     );
     println!(
         "| question | {} |",

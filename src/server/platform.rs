@@ -110,6 +110,10 @@ fn readings(folder: PathBuf) -> Vec<Reading> {
             Box::new(|of| Some(flag(of.why_storage_failed().is_some()))),
         ),
         (
+            "disk_lied",
+            Box::new(|of| Some(of.series.distrusted_days() as f64)),
+        ),
+        (
             "alarms_not_durable",
             Box::new(|of| {
                 let counts = of.service.counts();

@@ -261,6 +261,13 @@ impl SeriesStore {
         self.engine.compact_day(day.utc_day())
     }
 
+    /// Days that held less when the store was opened than the disk had confirmed before: the journal brings what it still
+    /// has of them, and the disk is not to be trusted.
+    #[must_use]
+    pub fn distrusted_days(&self) -> u64 {
+        self.engine.distrusted
+    }
+
     /// Makes one file of the days of each UTC month that is over at `before`. Takes long; flushes come in between. The
     /// store does it by itself ([`SeriesConfig::month_after`]).
     ///

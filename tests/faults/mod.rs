@@ -10,6 +10,7 @@ mod bad_receiver;
 mod disk_full;
 mod half_open;
 mod ledger;
+mod lying_disk;
 mod packet_loss;
 mod partition;
 mod pause;

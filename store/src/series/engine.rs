@@ -64,6 +64,8 @@ pub(super) struct Engine {
     pub(super) stopping: AtomicBool,
     /// Whether a server writes to the files, which is another process.
     is_beside: bool,
+    /// Files that held less at the start than they had once.
+    pub(super) distrusted: u64,
 }
 
 impl Engine {
@@ -74,8 +76,12 @@ impl Engine {
         if loaded.is_new && !partitions.is_empty() {
             rebuild(dir, &mut index, &mut loaded, &partitions)?;
         }
-        loaded.cursor = trusted(dir, &loaded, &partitions);
-        Ok(Self::with(dir, config, clock, index, loaded, partitions))
+        let (cursor, distrusted) = trusted(dir, &loaded, &partitions);
+        loaded.cursor = cursor;
+        Ok(Self {
+            distrusted,
+            ..Self::with(dir, config, clock, index, loaded, partitions)
+        })
     }
 
     /// The engine over files that were opened.
@@ -111,6 +117,7 @@ impl Engine {
             looked_at: Mutex::default(),
             stopping: AtomicBool::new(false),
             is_beside: false,
+            distrusted: 0,
         }
     }
 
@@ -375,10 +382,10 @@ fn find_partitions(dir: &Path, loaded: &Loaded) -> Result<BTreeMap<i64, Facts>, 
     }
 }
 
-/// The cursor that the days bear out. A day that holds less than it once did was on a disk that confirmed what it had not
+/// The cursor that the days bear out, and how many do not bear out the index. A day that holds less than it once did was on a disk that confirmed what it had not
 /// written; the journal brings again what it still has from there on.
-fn trusted(dir: &Path, loaded: &Loaded, partitions: &BTreeMap<i64, Facts>) -> Lsn {
-    let mut cursor = loaded.cursor;
+fn trusted(dir: &Path, loaded: &Loaded, partitions: &BTreeMap<i64, Facts>) -> (Lsn, u64) {
+    let (mut cursor, mut distrusted) = (loaded.cursor, 0);
     for (day, reached) in &loaded.reached {
         if let Some(facts) = partitions.get(day)
             && facts.flushed < *reached
@@ -390,9 +397,10 @@ fn trusted(dir: &Path, loaded: &Loaded, partitions: &BTreeMap<i64, Facts>) -> Ls
                 "the disk has lost what it had confirmed: points are taken from the journal again, as far as it has them"
             );
             cursor = cursor.min(facts.flushed);
+            distrusted += 1;
         }
     }
-    cursor
+    (cursor, distrusted)
 }
 
 /// Makes the index anew out of the partitions: which there are, and the newest sample of each series. The cursor

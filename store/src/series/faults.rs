@@ -196,7 +196,7 @@ fn a_disk_that_confirmed_what_it_had_not_written_is_found_out_and_the_journal_br
     std::fs::write(&file, &unwritten).unwrap();
     // when the store is opened, then it wants everything after the first flush again,
     let store = open_at(dir.path(), NOW).unwrap();
-    assert_eq!(store.cursor(), Lsn(1));
+    assert_eq!((store.cursor(), store.distrusted_days()), (Lsn(1), 1));
     assert_eq!(all(&store, 1).unwrap().len(), 3, "one is lost");
     let mut replayed = 0;
     for (number, message) in (2..).zip(&messages[1..]) {
@@ -211,7 +211,7 @@ fn a_disk_that_confirmed_what_it_had_not_written_is_found_out_and_the_journal_br
     store.close().unwrap();
     drop(store);
     let store = open_at(dir.path(), NOW).unwrap();
-    assert_eq!(store.cursor(), Lsn(3));
+    assert_eq!((store.cursor(), store.distrusted_days()), (Lsn(3), 0));
     assert_eq!(
         (all(&store, 1).unwrap().len(), all(&store, 2).unwrap().len()),
         (4, 2)
