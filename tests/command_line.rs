@@ -2,19 +2,8 @@
 
 use std::net::TcpListener;
 
-use crate::support::program::{Server, Setup, command};
+use crate::support::program::{Server, Setup, call};
 use crate::support::{county, wait};
-
-/// Exit code, standard output, standard error.
-fn call(arguments: &[&str]) -> (i32, String, String) {
-    let output = command().args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap_or(-1),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 #[test]
 fn a_taken_port_is_named_in_one_line_and_nothing_is_left_running() {

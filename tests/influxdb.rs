@@ -1,11 +1,10 @@
 //! A real InfluxDB 2.7 behind the program: what a load client has acknowledged is in its bucket once, whatever happens
 //! to the engine, the line to it, and the program.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::support::engines::{Held, Influx, TOKEN};
+use crate::support::engines::{Held, Influx, TOKEN, publish_levels};
 use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup};
 use crate::support::proxy::{Line, Proxy};
@@ -23,31 +22,8 @@ fn remote(address: SocketAddr, bucket: &str, token: &str, more: &str) -> String 
     )
 }
 
-/// Publishes levels at these times, each acknowledged, and enters them into the account.
 fn publish(server: &Server, times: impl IntoIterator<Item = i64>, account: &mut Held) {
-    let mut client = Client::connect(server.mqtt, STATION, "secret").unwrap();
-    let mut in_flight = BTreeMap::new();
-    let mut times = times.into_iter().peekable();
-    while times.peek().is_some() || !in_flight.is_empty() {
-        while in_flight.len() < 20
-            && let Some(time) = times.next()
-        {
-            // Level within 0..=4 m is good; every 50th is out of range, and bad.
-            let value = if time % 50 == 0 {
-                9.5
-            } else {
-                f64::from(u32::try_from(time % 399).unwrap()) / 100.0
-            };
-            let payload = format!(r#"{{"ts":{time},"seq":{time},"values":{{"level":{value}}}}}"#);
-            let id = client
-                .publish("tw/v1/station-1/telemetry", payload.as_bytes())
-                .unwrap();
-            in_flight.insert(id, (time, value));
-        }
-        let (time, value) = in_flight.remove(&client.read_puback().unwrap()).unwrap();
-        let quality = if time % 50 == 0 { "129" } else { "0" };
-        account.insert(time, (value, quality.to_owned()));
-    }
+    publish_levels(server, STATION, times, account, ("0", "129"));
 }
 
 fn wait_for(influx: &Influx, bucket: &str, account: &Held) {

@@ -6,24 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::mqtt::Client;
-use crate::support::program::{Setup, command};
+use crate::support::program::{Setup, call, command};
 use crate::support::{ask, county, peers, wait};
 
 /// Readings of each station.
 const READINGS: i64 = 700;
 /// One reading every 4 minutes: over two days.
 const STEP_MS: i64 = 240_000;
-
-/// Runs the program to its end: exit code, standard output, standard error.
-fn call(arguments: &[&str]) -> (i32, String, String) {
-    let output = command().args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap_or(-1),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 /// Fetches a page into a file, as urllib of Python does: it knows when an answer is not whole.
 fn fetch(url: &str, file: &Path) {

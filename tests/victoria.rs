@@ -1,11 +1,9 @@
 //! A real VictoriaMetrics behind the program: it acknowledges from memory, and nothing is lost all the same. Two programs
 //! feed one engine, and a third shows what both have sent.
 
-use std::collections::BTreeMap;
-
 use telemetry::time::{Clock, SystemClock};
 
-use crate::support::engines::{Held, Influx, TOKEN, Victoria};
+use crate::support::engines::{Held, Influx, TOKEN, Victoria, publish_levels};
 use crate::support::front::Front;
 use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup};
@@ -30,33 +28,8 @@ fn station(id: &str) -> String {
     )
 }
 
-/// Publishes levels at these times, each acknowledged, and enters them into the account.
 fn publish(server: &Server, device: &str, times: impl IntoIterator<Item = i64>, account: &mut Held) {
-    let mut client = Client::connect(server.mqtt, device, "secret").unwrap();
-    let topic = format!("tw/v1/{device}/telemetry");
-    let mut in_flight = BTreeMap::new();
-    let mut times = times.into_iter().peekable();
-    while times.peek().is_some() || !in_flight.is_empty() {
-        while in_flight.len() < 20
-            && let Some(time) = times.next()
-        {
-            // Level within 0..=4 m is good; every 50th is out of range, and bad.
-            let value = if time % 50 == 0 {
-                9.5
-            } else {
-                f64::from(u32::try_from(time % 399).unwrap()) / 100.0
-            };
-            let payload = format!(r#"{{"ts":{time},"seq":{time},"values":{{"level":{value}}}}}"#);
-            in_flight.insert(client.publish(&topic, payload.as_bytes()).unwrap(), (time, value));
-        }
-        let (time, value) = in_flight.remove(&client.read_puback().unwrap()).unwrap();
-        let quality = if time % 50 == 0 {
-            "bad_out_of_range"
-        } else {
-            "good"
-        };
-        account.insert(time, (value, quality.to_owned()));
-    }
+    publish_levels(server, device, times, account, ("good", "bad_out_of_range"));
 }
 
 fn wait_for(victoria: &Victoria, device: &str, account: &Held) {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 
 use crate::support::mqtt::Client;
-use crate::support::program::{Server, Setup, command};
+use crate::support::program::{Server, Setup, call};
 use crate::support::receiver::Receiver;
 use crate::support::{ask, county, wait};
 
@@ -18,17 +18,6 @@ const DEVICES: usize = 3;
 
 /// What was acknowledged: time in ms → value.
 type Account = Mutex<BTreeMap<i64, f64>>;
-
-/// Runs the program to its end: exit code, standard output, standard error.
-pub(super) fn call(arguments: &[&str]) -> (i32, String, String) {
-    let output = command().args(arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.code().unwrap_or(-1),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
 
 pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()

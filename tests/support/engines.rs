@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::mqtt::Client;
 use super::peers::Peer;
+use super::program::Server;
 use super::{http, wait};
 
 /// What the tests log in with.
@@ -13,6 +15,38 @@ pub(crate) const TOKEN: &str = "a-token-of-the-tests";
 
 /// What an engine holds of one signal of one device: by time in ms, value and quality (its code, or its name).
 pub(crate) type Held = BTreeMap<i64, (f64, String)>;
+
+/// Publishes levels of a sewage station at these times, each acknowledged, and enters them into the account, with `good` or
+/// `bad` as the engine tells quality.
+pub(crate) fn publish_levels(
+    server: &Server,
+    device: &str,
+    times: impl IntoIterator<Item = i64>,
+    account: &mut Held,
+    (good, bad): (&str, &str),
+) {
+    let mut client = Client::connect(server.mqtt, device, "secret").unwrap();
+    let topic = format!("tw/v1/{device}/telemetry");
+    let mut in_flight = BTreeMap::new();
+    let mut times = times.into_iter().peekable();
+    while times.peek().is_some() || !in_flight.is_empty() {
+        while in_flight.len() < 20
+            && let Some(time) = times.next()
+        {
+            // Level within 0..=4 m is good; every 50th is out of range, and bad.
+            let value = if time % 50 == 0 {
+                9.5
+            } else {
+                f64::from(u32::try_from(time % 399).unwrap()) / 100.0
+            };
+            let payload = format!(r#"{{"ts":{time},"seq":{time},"values":{{"level":{value}}}}}"#);
+            in_flight.insert(client.publish(&topic, payload.as_bytes()).unwrap(), (time, value));
+        }
+        let (time, value) = in_flight.remove(&client.read_puback().unwrap()).unwrap();
+        let quality = if time % 50 == 0 { bad } else { good };
+        account.insert(time, (value, quality.to_owned()));
+    }
+}
 
 /// A port that was free a moment ago: these engines do not say which one the system chose.
 fn free_port() -> SocketAddr {

@@ -16,6 +16,17 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Runs the program to its end: exit code, standard output, standard error.
+pub(crate) fn call(arguments: &[&str]) -> (i32, String, String) {
+    let output = command().args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().unwrap_or(-1),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
 /// Runs `townwatch …` with the configuration in `folder`.
 pub(crate) fn townwatch(folder: &Path, arguments: &[&str]) -> std::process::Output {
     command()
