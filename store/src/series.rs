@@ -394,14 +394,11 @@ fn care_when_due(engine: &Engine, signal: &Signal) {
 
 impl SeriesReader for SeriesStore {
     fn latest(&self, series: SeriesId) -> Result<Option<Sample>, SeriesError> {
-        let begin = self.engine.begin_of(series);
-        Ok(self.engine.latest(series).filter(|sample| sample.time >= begin))
+        Ok(self.engine.latest(series))
     }
 
     fn last_before(&self, series: SeriesId, at: Timestamp) -> Result<Option<Sample>, SeriesError> {
-        let begin = self.engine.begin_of(series);
-        let last = self.engine.last_before(series, at)?;
-        Ok(last.filter(|sample| sample.time >= begin))
+        self.engine.last_before(series, at)
     }
 
     fn scan(

@@ -79,6 +79,9 @@ impl Index {
                 tx.pragma_update(None, "user_version", VERSION)?;
                 tx.commit()?;
             }
+            if found <= VERSION {
+                connection.execute_batch(reached::TABLE)?;
+            }
             Ok((connection, found))
         };
         let (connection, found) =

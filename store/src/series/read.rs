@@ -240,10 +240,18 @@ impl Engine {
     }
 
     pub(super) fn latest(&self, series: SeriesId) -> Option<Sample> {
-        self.memory().latest(series)
+        let begin = self.begin_of(series);
+        self.memory().latest(series).filter(|sample| sample.time >= begin)
     }
 
     pub(super) fn last_before(&self, series: SeriesId, at: Timestamp) -> Result<Option<Sample>, SeriesError> {
+        let begin = self.begin_of(series);
+        let last = self.last_held_before(series, at)?;
+        Ok(last.filter(|sample| sample.time >= begin))
+    }
+
+    /// The last sample before `at` that memory or files hold, whether or not it is still shown.
+    fn last_held_before(&self, series: SeriesId, at: Timestamp) -> Result<Option<Sample>, SeriesError> {
         'again: loop {
             let (from, in_head, in_flushing, units) = {
                 let memory = self.memory();

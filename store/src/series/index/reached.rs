@@ -9,14 +9,14 @@ use telemetry::Lsn;
 use crate::series::extent::is_month;
 use crate::series::partition::signed;
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS reached (
+/// Made at every start: files of before it was thought of have the same version.
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS reached (
     day         INTEGER PRIMARY KEY,
     flushed_lsn INTEGER NOT NULL    -- what the journal held up to here was in the day's file
 )";
 
 /// Notes that the files of those of `extents` that are days have come to `flushed`. Nothing is flushed into a month.
 pub(super) fn note(tx: &Transaction<'_>, extents: &[i64], flushed: Lsn) -> rusqlite::Result<()> {
-    tx.execute_batch(TABLE)?;
     let mut note = tx.prepare_cached("INSERT OR REPLACE INTO reached VALUES (?1, ?2)")?;
     for day in extents.iter().filter(|extent| !is_month(**extent)) {
         note.execute(params![day, signed(flushed.0)])?;
