@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use telemetry::{Bad, Quality, Sample};
+use telemetry::Quality;
 
 /// The columns of an export, in order.
 pub(crate) const COLUMNS: [&str; 6] = ["device", "signal", "unit", "time", "value", "quality"];
@@ -24,14 +24,6 @@ pub(crate) fn unguarded(cell: &str) -> &str {
     cell.strip_prefix('\'')
         .filter(|rest| rest.starts_with(FORMULAS))
         .unwrap_or(cell)
-}
-
-/// The value of a sample; none where there never was one, so that nobody takes the stored 0 for a reading.
-pub(crate) fn value_of(sample: &Sample) -> Option<f64> {
-    match sample.quality {
-        Quality::Bad(Bad::WrongType | Bad::NotFinite | Bad::Exception | Bad::NoAnswer) => None,
-        Quality::Good | Quality::Uncertain(_) | Quality::Bad(_) => Some(sample.value),
-    }
 }
 
 /// Writes the shortest number that is read back as this very value.

@@ -12,7 +12,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use telemetry::Sample;
 
-use super::cells::{COLUMNS, guarded, put_number, value_of};
+use super::cells::{COLUMNS, guarded, put_number};
 use super::folder::Named;
 
 /// Rows of a row group, which is gathered in memory: about 80 bytes each.
@@ -59,7 +59,7 @@ impl<W: Write> Table for Csv<W> {
         let [device, signal, unit] = [&of.device, &of.signal, &of.unit].map(|text| guarded(text));
         for sample in samples {
             self.number.clear();
-            if let Some(value) = value_of(sample) {
+            if let Some(value) = sample.reading() {
                 put_number(value, &mut self.number);
             }
             let time = sample.time.to_rfc3339();
@@ -146,7 +146,7 @@ impl<W: Write + Send> Table for Parquet<W> {
             self.signals.push(signal.clone());
             self.units.push(unit.clone());
             self.times.push(sample.time.millis());
-            let value = value_of(sample);
+            let value = sample.reading();
             self.values.extend(value);
             self.present.push(i16::from(value.is_some()));
             self.qualities.push(ByteArray::from(sample.quality.name()));

@@ -1,6 +1,6 @@
 //! A value with its time and quality, and whose it is.
 
-use crate::quality::Quality;
+use crate::quality::{Bad, Quality};
 use crate::time::Timestamp;
 
 /// One signal of one device over time, as a small number. Given out once by the registry in the state
@@ -17,6 +17,18 @@ pub struct Sample {
     pub value: f64,
     /// How far it may be trusted.
     pub quality: Quality,
+}
+
+impl Sample {
+    /// The value, in the unit of the signal's profile; none where there never was one, so that nobody takes the stored 0 for a
+    /// reading.
+    #[must_use]
+    pub const fn reading(&self) -> Option<f64> {
+        match self.quality {
+            Quality::Bad(Bad::WrongType | Bad::NotFinite | Bad::Exception | Bad::NoAnswer) => None,
+            Quality::Good | Quality::Uncertain(_) | Quality::Bad(_) => Some(self.value),
+        }
+    }
 }
 
 /// A sample on its way from a message to the store, the alarms and the pages.

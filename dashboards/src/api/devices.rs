@@ -183,7 +183,7 @@ pub(crate) async fn latest(
             .filter_map(|(signal, sample)| {
                 let sample = sample?;
                 let view = LatestView {
-                    value: super::series::value_of(&sample),
+                    value: sample.reading(),
                     unit: &signal.unit,
                     quality: sample.quality.name(),
                     at: sample.time.into(),

@@ -11,7 +11,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::series::query::{Counter, Curve, OnReset, curve, increases, state_durations, time_weighted_means};
 use store::series::{Cancel, Grid, SeriesReader, Window};
-use telemetry::quality::{Bad, Quality};
 use telemetry::sample::Sample;
 use telemetry::time::Span;
 use telemetry::{DeviceEntry, SeriesId, Timestamp};
@@ -66,16 +65,8 @@ type CurveRow = (
     &'static str,
 );
 
-/// The value of a sample; none where there never was one, so that nobody takes the stored 0 for a reading.
-pub(crate) fn value_of(sample: &Sample) -> Option<f64> {
-    match sample.quality {
-        Quality::Bad(Bad::WrongType | Bad::NotFinite | Bad::Exception | Bad::NoAnswer) => None,
-        Quality::Good | Quality::Uncertain(_) | Quality::Bad(_) => Some(sample.value),
-    }
-}
-
 fn row_of(sample: &Sample) -> Row {
-    let value = Value::Number(value_of(sample));
+    let value = Value::Number(sample.reading());
     (sample.time, value, sample.quality.name())
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn latest(app: &App, entry: &DeviceEntry, lang: Lang) -> Result<Strin
             title: lang.of(&signal.title).to_owned(),
             value: sample
                 .as_ref()
-                .and_then(api::series::value_of)
+                .and_then(telemetry::Sample::reading)
                 .map_or_else(|| "–".to_owned(), |value| bare(signal, value, lang)),
             unit: unit::printed(&signal.unit).to_owned(),
             quality: match sample {
