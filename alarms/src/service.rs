@@ -38,6 +38,7 @@ use commit::Unwritten;
 use early::Early;
 pub use list::{AlarmCounts, AlarmFilter};
 use list::{bounded, read_view};
+pub use outbox::Queue;
 use writer::{Attempts, Pending, Shared};
 
 /// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
@@ -198,6 +199,7 @@ impl AlarmService {
             settled: std::sync::Condvar::new(),
             changes: broadcast::channel(CHANGES_BEHIND_MAX).0,
             outbox: Notify::new(),
+            notify: Arc::default(),
             state,
             catalogue,
         });

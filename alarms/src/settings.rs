@@ -1,7 +1,23 @@
 //! What can be set about alarms: the `[alarms]` table of the configuration.
 
+mod channels;
+mod check;
+mod recipients;
+mod secret;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
+use telemetry::profile::Priority;
 use telemetry::time::Span;
+
+pub use channels::{
+    AlertmanagerSettings, BodyForm, ChannelSettings, DingtalkSettings, EmailSettings, FeishuSettings,
+    HookSettings, Language, Method, MqttSettings, Protection, SmsSettings, Way, WecomSettings,
+};
+pub use check::{CHANNELS_MAX, RECIPIENTS_MAX};
+pub use recipients::{HeartbeatForm, HeartbeatSettings, RecipientSettings, Urgent};
+pub use secret::Secret;
 
 /// The `[alarms]` table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +42,19 @@ pub struct AlarmSettings {
     /// Where notices go. Default: none; notices are then kept in the outbox as `no_channel`.
     #[serde(rename = "webhook")]
     pub webhooks: Vec<WebhookSettings>,
-    /// Private addresses that webhooks may reach nevertheless, as host and port of the URL, e.g. `"127.0.0.1:9000"`. Default: none.
+    /// More ways to tell people, of every kind. Default: none.
+    #[serde(rename = "channel")]
+    pub channels: Vec<ChannelSettings>,
+    /// Who is told over which channels, in which order. Default: none; every channel is then told of everything.
+    #[serde(rename = "recipient")]
+    pub recipients: Vec<RecipientSettings>,
+    /// A signal that always fires, to a receiver elsewhere. Default: none.
+    pub heartbeat: Option<HeartbeatSettings>,
+    /// Where people reach the pages, e.g. `"https://townwatch.example.org"`: what the links in notices begin with. Default: none,
+    /// notices then name the page without the machine, and texts have no link.
+    pub public_url: Option<Box<str>>,
+    /// Private addresses that channels and the heartbeat may reach nevertheless, as host and port, e.g. `"127.0.0.1:9000"`.
+    /// Default: none.
     pub allow: Vec<Box<str>>,
     /// The alarms lie in memory, because the disk failed: none is durable, and this stands at the end of the key of
     /// every notice, which must not pass for one that was told before. Not for the configuration. Default: none.
@@ -50,6 +78,10 @@ impl Default for AlarmSettings {
             fault_off_delay: Span::from_secs(60),
             keep: Span::from_secs(400 * 86_400),
             webhooks: Vec::new(),
+            channels: Vec::new(),
+            recipients: Vec::new(),
+            heartbeat: None,
+            public_url: None,
             allow: Vec::new(),
             volatile: None,
             restored: Vec::new(),
@@ -64,9 +96,37 @@ impl AlarmSettings {
         let restored = restored.map(|(_, suffix)| &**suffix);
         self.volatile.as_deref().or(restored).unwrap_or_default()
     }
+
+    /// Every channel, webhooks first.
+    #[must_use]
+    pub fn all_channels(&self) -> Vec<ChannelSettings> {
+        let hook = |hook: &WebhookSettings| ChannelSettings {
+            name: hook.name.clone(),
+            priority_min: hook.priority_min,
+            language: Language::Both,
+            per_second: None,
+            per_minute: None,
+            way: Way::Webhook(HookSettings {
+                url: hook.url.clone(),
+                secret: hook.secret.as_deref().map(Secret::from),
+            }),
+        };
+        let hooks = self.webhooks.iter().map(hook);
+        hooks.chain(self.channels.iter().cloned()).collect()
+    }
+
+    /// Name and least priority of every channel, webhooks first.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (&str, Priority)> {
+        let hooks = self.webhooks.iter().map(|hook| (&*hook.name, hook.priority_min));
+        let others = self
+            .channels
+            .iter()
+            .map(|channel| (&*channel.name, channel.priority_min));
+        hooks.chain(others)
+    }
 }
 
-/// One `[[alarms.webhook]]`: a receiver of notices over HTTP.
+/// One `[[alarms.webhook]]`: the short form of a channel of kind `webhook`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
@@ -80,7 +140,7 @@ pub struct WebhookSettings {
     pub secret: Option<Box<str>>,
     /// The least priority that goes there; life-safety alarms always go. Default `"low"`.
     #[serde(default = "low")]
-    pub priority_min: telemetry::profile::Priority,
+    pub priority_min: Priority,
 }
 
 impl std::fmt::Debug for WebhookSettings {
@@ -94,8 +154,8 @@ impl std::fmt::Debug for WebhookSettings {
     }
 }
 
-fn low() -> telemetry::profile::Priority {
-    telemetry::profile::Priority::Low
+fn low() -> Priority {
+    Priority::Low
 }
 
 /// What is wrong with the settings.
@@ -139,7 +199,7 @@ impl AlarmSettings {
                 });
             }
         }
-        Ok(())
+        check::check(self)
     }
 }
 
@@ -165,46 +225,5 @@ impl WebhookSettings {
         crate::notify::signature::key(secret)
             .err()
             .map(|why| format!("{name}: secret: {why}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_those_of_the_semantics() {
-        // Source: `alarms.md` §2.1.
-        let settings = AlarmSettings::default();
-        assert_eq!(settings.check(), Ok(()));
-        for (span, seconds) in [
-            (settings.lateness, 30),
-            (settings.live_age, 900),
-            (settings.future_tolerance, 60),
-            (settings.grace, 60),
-        ] {
-            assert_eq!(span, Span::from_secs(seconds));
-        }
-    }
-
-    #[test]
-    fn a_setting_outside_its_range_is_refused_by_name() {
-        let settings = AlarmSettings {
-            live_age: Span::from_secs(1),
-            ..AlarmSettings::default()
-        };
-        assert_eq!(settings.check().unwrap_err().field, "live_age");
-        let text = "[[webhook]]\nname = \"a\"\nurl = \"ftp://x/\"\n";
-        let settings: AlarmSettings = toml::from_str(text).unwrap();
-        assert_eq!(settings.check().unwrap_err().field, "webhook");
-        assert!(toml::from_str::<AlarmSettings>("latenes = \"3s\"").is_err());
-    }
-
-    #[test]
-    fn a_secret_never_shows() {
-        let text = "[[webhook]]\nname = \"a\"\nurl = \"http://x/\"\nsecret = \"whsec_c2VjcmV0\"\n";
-        let settings: AlarmSettings = toml::from_str(text).unwrap();
-        assert!(!format!("{settings:?}").contains("c2VjcmV0"));
-        assert!(!toml::to_string(&settings).unwrap().contains("c2VjcmV0"));
     }
 }

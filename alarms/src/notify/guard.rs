@@ -1,4 +1,4 @@
-//! Which addresses a webhook may reach: none that is private, unless the settings list it. The check comes after the name is resolved,
+//! Which addresses a channel may reach: none that is private, unless the settings list it. The check comes after the name is resolved,
 //! and the connection goes to the very address that was checked. Source: `faults-security.md` §2.4.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -63,7 +63,39 @@ pub fn is_listed(url: &Url, allow: &[Box<str>]) -> bool {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return false;
     };
+    is_named(host, port, allow)
+}
+
+/// Whether a host and its port are listed as they stand.
+#[must_use]
+pub fn is_named(host: &str, port: u16, allow: &[Box<str>]) -> bool {
     allow.iter().any(|listed| **listed == format!("{host}:{port}"))
+}
+
+/// Whether a host is this machine by its name.
+#[must_use]
+pub fn is_here(host: &str) -> bool {
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = plain.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    loopback || host.eq_ignore_ascii_case("localhost")
+}
+
+/// An address of a host that may be reached: any where it is listed (or `near`, this machine itself), else a public one.
+///
+/// # Errors
+/// A sentence for a person: the name is unknown, or all its addresses are private.
+pub async fn resolve(host: &str, port: u16, allow: &[Box<str>], near: bool) -> Result<SocketAddr, String> {
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let found = tokio::net::lookup_host((plain, port))
+        .await
+        .map_err(|error| format!("{host} is not known: {error}"))?;
+    let listed = is_named(host, port, allow);
+    let here = near && is_here(host);
+    let mut may = found.filter(|address| {
+        let address = address.ip();
+        listed || is_public(address) || (here && address.is_loopback())
+    });
+    may.next().ok_or_else(|| refusal(host))
 }
 
 /// Why a URL with a plain address in place of a name may not be reached; none for a name, which the resolver checks.

@@ -38,14 +38,31 @@ impl News<'_> {
     }
 }
 
+/// To whom a notice goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    /// The key of the notice.
+    pub key: &'a str,
+    /// Name of the recipient; none for a channel that stands in no recipient's list.
+    pub recipient: Option<&'a str>,
+    /// Where people reach the pages; none when that is not known.
+    pub public_url: Option<&'a str>,
+}
+
 /// The JSON body of a notice. Times are ms, and RFC 3339 in the county's zone; `age_s` is how old the event was when the notice
 /// was made.
 #[must_use]
-pub fn payload(key: &str, news: &News<'_>) -> String {
+pub fn payload(to: Address<'_>, news: &News<'_>) -> String {
     let News {
         alarm, transition, ..
     } = news;
-    json!({
+    let Address {
+        key,
+        recipient,
+        public_url,
+    } = to;
+    let pages = public_url.unwrap_or_default().trim_end_matches('/');
+    let mut payload = json!({
         "type": format!("alarm.{}", transition.event.name()),
         "key": key,
         "event": transition.event,
@@ -57,32 +74,50 @@ pub fn payload(key: &str, news: &News<'_>) -> String {
         "age_s": news.age_s(),
         "tags": shouted(transition.tags),
         "durable": alarm.durable,
-        "acknowledge": format!("/alarms/{}", alarm.id),
+        "acknowledge": format!("{pages}/alarms/{}", alarm.id),
         "text": { "zh": chinese(news), "en": english(news) },
-    })
-    .to_string()
+    });
+    if let (Some(fields), Some(recipient)) = (payload.as_object_mut(), recipient) {
+        fields.insert("recipient".to_owned(), json!(recipient));
+    }
+    payload.to_string()
 }
 
 /// `LATE`, `HISTORICAL`, …: as people know them.
-fn shouted(tags: Tags) -> Vec<&'static str> {
-    tags.list()
-        .into_iter()
-        .map(|tag| match tag {
-            Tag::Late => "LATE",
-            Tag::Historical => "HISTORICAL",
-            Tag::Contradicted => "CONTRADICTED",
-            Tag::Momentary => "MOMENTARY",
-        })
-        .collect()
+fn shouted(tags: Tags) -> Vec<String> {
+    tags.list().into_iter().map(shout).collect()
+}
+
+fn shout(tag: Tag) -> String {
+    let name = serde_json::to_value(tag).unwrap_or_default();
+    name.as_str().unwrap_or_default().to_uppercase()
+}
+
+/// The Chinese word for a tag, in capitals; one that has none stays as it is.
+#[must_use]
+pub fn chinese_tag(tag: &str) -> &str {
+    match tag {
+        "LATE" => "迟到",
+        "HISTORICAL" => "历史",
+        "CONTRADICTED" => "有异议",
+        "MOMENTARY" => "瞬时",
+        "TEST" => "测试",
+        other => other,
+    }
 }
 
 fn number(value: f64, decimals: u8) -> String {
     format!("{value:.*}", usize::from(decimals))
 }
 
-/// `%{LEL}` reads badly; all other codes are read as they are.
 fn unit(alarm: &AlarmView) -> String {
-    match alarm.unit.as_deref() {
+    unit_text(alarm.unit.as_deref())
+}
+
+/// A unit behind a value. `%{LEL}` and `Cel` read badly; all other codes of UCUM are read as they are.
+#[must_use]
+pub fn unit_text(unit: Option<&str>) -> String {
+    match unit {
         None | Some("1") => String::new(),
         Some("%{LEL}") => " %LEL".to_owned(),
         Some("Cel") => " °C".to_owned(),
@@ -137,13 +172,8 @@ fn chinese(news: &News<'_>) -> String {
     } = news;
     let (since, age_s) = (news.local(transition.since), news.age_s());
     let mut text = String::new();
-    for tag in transition.tags.list() {
-        text.push_str(match tag {
-            Tag::Late => "【迟到】",
-            Tag::Historical => "【历史】",
-            Tag::Contradicted => "【有异议】",
-            Tag::Momentary => "【瞬时】",
-        });
+    for tag in shouted(transition.tags) {
+        text.push_str(&format!("【{}】", chinese_tag(&tag)));
     }
     if !alarm.durable {
         text.push_str("【尚未落盘】");

@@ -1,18 +1,30 @@
-//! The worker against a real receiver over TCP that misbehaves.
+//! The worker against real receivers that misbehave.
+
+mod broker;
+mod failover;
+mod flood;
+mod kinds;
+mod lifesign;
+mod mail;
 
 use std::sync::Mutex;
+use std::time::Duration;
 
-use telemetry::time::ManualClock;
-use telemetry::{Batch, Lsn, Point, Quality, Sample};
+use store::state::alarms::{Fate, Notice};
+use telemetry::time::{ManualClock, ScaledClock, SystemClock};
+use telemetry::{Batch, Lsn, Point, Quality, Sample, Timestamp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
+use super::digest::Parcel;
 use super::*;
 use crate::engine::tests::{catalogue, night};
 
-/// One request as it came: its head and body.
+/// One request as it came: when, its head and body.
 #[derive(Clone, Debug)]
 struct Request {
+    at: Timestamp,
     head: String,
     body: String,
 }
@@ -23,31 +35,61 @@ impl Request {
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
+
+    /// Method and path.
+    fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or_default()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
 }
 
-/// A receiver that gives the answers in turn, the last for ever.
+/// What a receiver does with a request.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    /// Answers with this status (and further headers), and this body.
+    Says(&'static str, &'static str),
+    /// Never answers.
+    Hangs,
+    /// Closes the connection.
+    Resets,
+    /// Sends a byte of its long answer now and then.
+    Drips,
+    /// Answers with more than anybody should read.
+    Floods,
+}
+
+/// A receiver that does this in turn, the last for ever.
 struct Receiver {
     port: u16,
     got: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Receiver {
-    async fn start(answers: &'static [&'static str]) -> Self {
+    async fn start(does: &'static [Does]) -> Self {
+        Self::start_with(does, Arc::new(SystemClock::new())).await
+    }
+
+    /// It writes down the times of this clock.
+    async fn start_with(does: &'static [Does], clock: Arc<dyn Clock>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let got = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&got);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let request = read(&mut stream).await;
-                let place = {
-                    let mut seen = seen.lock().unwrap();
-                    seen.push(request);
-                    seen.len() - 1
-                };
-                let answer = answers.get(place).or(answers.last()).unwrap();
-                let text = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                stream.write_all(text.as_bytes()).await.unwrap();
+                let (seen, clock) = (Arc::clone(&seen), Arc::clone(&clock));
+                tokio::spawn(async move {
+                    let request = read(&mut stream, &*clock).await;
+                    let place = {
+                        let mut seen = seen.lock().unwrap();
+                        seen.push(request);
+                        seen.len() - 1
+                    };
+                    act(*does.get(place).or(does.last()).unwrap(), &mut stream).await;
+                });
             }
         });
         Self { port, got }
@@ -56,56 +98,105 @@ impl Receiver {
     fn got(&self) -> Vec<Request> {
         self.got.lock().unwrap().clone()
     }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
 }
 
-async fn read(stream: &mut tokio::net::TcpStream) -> Request {
-    let mut bytes = Vec::new();
-    loop {
-        let mut chunk = [0; 4096];
-        let count = stream.read(&mut chunk).await.unwrap();
-        bytes.extend(&chunk[..count]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
-                .unwrap_or(0);
-            if body.len() >= length || count == 0 {
-                return Request {
-                    head: head.to_owned(),
-                    body: body.to_owned(),
-                };
+/// What it does; a client that goes away meanwhile is no fault of it.
+async fn act(does: Does, stream: &mut tokio::net::TcpStream) {
+    match does {
+        Does::Says(status, body) => {
+            let length = body.len();
+            let text =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            stream.write_all(text.as_bytes()).await.ok();
+        }
+        Does::Hangs => tokio::time::sleep(Duration::from_secs(120)).await,
+        Does::Resets => {}
+        Does::Drips => {
+            let head = b"HTTP/1.1 200 ok\r\ncontent-length: 100000\r\n\r\n";
+            stream.write_all(head).await.ok();
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
+        }
+        Does::Floods => {
+            let head = b"HTTP/1.1 200 ok\r\nconnection: close\r\n\r\n";
+            stream.write_all(head).await.ok();
+            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
         }
     }
 }
 
+async fn read(stream: &mut tokio::net::TcpStream, clock: &dyn Clock) -> Request {
+    let mut bytes = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let count = stream.read(&mut chunk).await.unwrap_or(0);
+        bytes.extend(&chunk[..count]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+            .unwrap_or(0);
+        let whole = text.contains("\r\n\r\n") && body.len() >= length;
+        if whole || count == 0 {
+            return Request {
+                at: clock.now(),
+                head: head.to_owned(),
+                body: body.to_owned(),
+            };
+        }
+    }
+}
+
+const OK: Does = Does::Says("200 ok", "");
+const OH: Does = Does::Says("500 oh", "");
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 struct Room {
     folder: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    clock: Arc<dyn Clock>,
     settings: AlarmSettings,
 }
 
 impl Room {
+    /// One webhook at `url`.
     fn new(url: &str, allow: &[&str]) -> Self {
-        let webhook = format!("name = \"hook\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"");
-        let settings = AlarmSettings {
-            webhooks: vec![toml::from_str(&webhook).unwrap()],
-            allow: allow.iter().map(|allowed| Box::from(*allowed)).collect(),
-            ..AlarmSettings::default()
-        };
+        Self::with(&format!(
+            "allow = {allow:?}\n[[webhook]]\nname = \"hook\"\nurl = \"{url}\"\nsecret = \"{SECRET}\""
+        ))
+    }
+
+    /// These settings, and a clock that runs twenty times as fast.
+    fn with(settings: &str) -> Self {
+        let real = SystemClock::new().now();
+        let clock = ScaledClock::new(real, Timestamp::from_millis(1_000_000), 20);
+        Self::at(settings, Arc::new(clock))
+    }
+
+    /// These settings, and a clock that stands still.
+    fn still(settings: &str) -> Self {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        Self::at(settings, Arc::new(clock))
+    }
+
+    fn at(settings: &str, clock: Arc<dyn Clock>) -> Self {
+        let settings: AlarmSettings = toml::from_str(settings).unwrap();
+        settings.check().unwrap();
         Self {
             folder: tempfile::tempdir().unwrap(),
-            clock: Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000))),
+            clock,
             settings,
         }
     }
 
     fn open(&self) -> Arc<AlarmService> {
         let state = Arc::new(store::state::State::open(&self.folder.path().join("state.db")).unwrap());
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let clock = Arc::clone(&self.clock);
         Arc::new(
             AlarmService::open(
                 state,
@@ -118,8 +209,8 @@ impl Room {
         )
     }
 
-    /// Gas at 40 %LEL.
-    fn gas(&self, service: &AlarmService) {
+    /// Gas at 40 %LEL; when that was.
+    fn gas(&self, service: &AlarmService) -> Timestamp {
         let now = self.clock.now();
         let mut batch = Batch {
             first: Lsn(1),
@@ -137,24 +228,41 @@ impl Room {
             backfill: false,
         });
         service.observe(&batch);
+        now
+    }
+
+    /// The notice of that, as it waits.
+    fn gas_notice(&self, service: &AlarmService) -> Notice {
+        self.gas(service);
+        service.notices_due(self.clock.now(), 10)[0].clone()
+    }
+
+    fn channel(&self, place: usize) -> Channel {
+        let clients = Clients::new().unwrap();
+        Channel::all(&self.settings, &clients).unwrap().remove(place)
+    }
+
+    /// Sends a notice once over the first channel.
+    async fn send(&self, notice: &Notice) -> Outcome {
+        let parcel = Parcel::one(notice.clone());
+        self.channel(0).send(&parcel, self.clock.now()).await
     }
 
     fn run(&self, service: &Arc<AlarmService>) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let cancel = CancellationToken::new();
-        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let clock = Arc::clone(&self.clock);
         let notifier = Notifier::new(Arc::clone(service), clock, &self.settings).unwrap();
         (cancel.clone(), tokio::spawn(notifier.run(cancel)))
     }
 }
 
-/// Waits until `done`, ten seconds at most; the manual clock goes on by a second with every look.
-async fn until(room: &Room, mut done: impl FnMut() -> bool) {
-    for _ in 0..500 {
+/// Waits until `done`, twenty seconds at most.
+async fn until(mut done: impl FnMut() -> bool) {
+    for _ in 0..1000 {
         if done() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        room.clock.advance(Span::from_secs(1));
     }
     panic!("it did not come to pass");
 }
@@ -165,7 +273,7 @@ fn fate(service: &AlarmService) -> Fate {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_fails_three_times_gets_the_same_key_four_times() {
-    let receiver = Receiver::start(&["500 oh", "500 oh", "500 oh", "200 ok"]).await;
+    let receiver = Receiver::start(&[OH, OH, OH, OK]).await;
     let room = Room::new(
         &format!("http://127.0.0.1:{}/in", receiver.port),
         &[&format!("127.0.0.1:{}", receiver.port)],
@@ -173,7 +281,7 @@ async fn a_receiver_that_fails_three_times_gets_the_same_key_four_times() {
     let service = room.open();
     room.gas(&service);
     let (cancel, worker) = room.run(&service);
-    until(&room, || fate(&service) == Fate::Delivered).await;
+    until(|| fate(&service) == Fate::Delivered).await;
     cancel.cancel();
     worker.await.unwrap();
     let got = receiver.got();
@@ -193,7 +301,7 @@ async fn a_receiver_that_fails_three_times_gets_the_same_key_four_times() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_between_sending_and_recording_sends_again_with_the_same_key() {
-    let receiver = Receiver::start(&["200 ok"]).await;
+    let receiver = Receiver::start(&[OK]).await;
     let room = Room::new(
         &format!("http://127.0.0.1:{}/in", receiver.port),
         &[&format!("127.0.0.1:{}", receiver.port)],
@@ -203,13 +311,12 @@ async fn a_crash_between_sending_and_recording_sends_again_with_the_same_key() {
         let service = room.open();
         room.gas(&service);
         let notice = service.notices_due(room.clock.now(), 10)[0].clone();
-        let webhook = Webhook::new(&room.settings.webhooks[0], &room.settings.allow).unwrap();
-        assert_eq!(webhook.send(&notice, room.clock.now()).await, Outcome::Delivered);
+        assert_eq!(room.send(&notice).await, Outcome::Delivered);
     }
     // when the program starts again,
     let service = room.open();
     let (cancel, worker) = room.run(&service);
-    until(&room, || fate(&service) == Fate::Delivered).await;
+    until(|| fate(&service) == Fate::Delivered).await;
     cancel.cancel();
     worker.await.unwrap();
     // then the receiver has it twice, with one key, and not a third time.
@@ -220,13 +327,13 @@ async fn a_crash_between_sending_and_recording_sends_again_with_the_same_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_address_is_not_reached_unless_it_is_listed() {
-    let receiver = Receiver::start(&["200 ok"]).await;
+    let receiver = Receiver::start(&[OK]).await;
     for host in ["127.0.0.1", "localhost"] {
         let room = Room::new(&format!("http://{host}:{}/in", receiver.port), &["127.0.0.1:1"]);
         let service = room.open();
         room.gas(&service);
         let (cancel, worker) = room.run(&service);
-        until(&room, || service.notices(1).unwrap()[0].attempts > 0).await;
+        until(|| service.notices(1).unwrap()[0].attempts > 0).await;
         cancel.cancel();
         worker.await.unwrap();
         assert_ne!(fate(&service), Fate::Delivered);
@@ -236,7 +343,7 @@ async fn a_private_address_is_not_reached_unless_it_is_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_not_followed() {
-    let receiver = Receiver::start(&["302 found\r\nlocation: http://127.0.0.1:1/"]).await;
+    let receiver = Receiver::start(&[Does::Says("302 found\r\nlocation: http://127.0.0.1:1/", "")]).await;
     let room = Room::new(
         &format!("http://127.0.0.1:{}/in", receiver.port),
         &[&format!("127.0.0.1:{}", receiver.port)],
@@ -244,8 +351,7 @@ async fn a_redirect_is_not_followed() {
     let service = room.open();
     room.gas(&service);
     let notice = service.notices_due(room.clock.now(), 10)[0].clone();
-    let webhook = Webhook::new(&room.settings.webhooks[0], &room.settings.allow).unwrap();
-    let Outcome::Failed(why) = webhook.send(&notice, room.clock.now()).await else {
+    let Outcome::Failed(why) = room.send(&notice).await else {
         panic!("it must fail")
     };
     assert!(why.contains("302"), "{why}");
@@ -253,10 +359,9 @@ async fn a_redirect_is_not_followed() {
 
 #[test]
 fn a_message_says_what_an_inspector_needs() {
-    let room = Room::new("http://example.org/", &[]);
+    let room = Room::still("[[webhook]]\nname = \"hook\"\nurl = \"http://example.org/\"");
     let service = room.open();
-    room.gas(&service);
-    let notice = service.notices_due(room.clock.now(), 10)[0].clone();
+    let notice = room.gas_notice(&service);
     let body: serde_json::Value = serde_json::from_str(&notice.payload).unwrap();
     assert_eq!(
         body["text"]["en"],

@@ -11,7 +11,8 @@ use telemetry::{Catalogue, Timestamp};
 use super::writer::Pending;
 use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
 use crate::engine::{DamagedState, Engine, EventKind, Transition};
-use crate::notify::message::{self, News};
+use crate::notify::failover::{self, Leg};
+use crate::notify::message::{self, Address, News};
 use crate::settings::AlarmSettings;
 use crate::view::{AlarmChange, AlarmView};
 
@@ -179,7 +180,7 @@ pub(super) fn occurrence_row(view: &AlarmView, changed_at: Timestamp) -> Option<
     })
 }
 
-/// One notice for each channel that wants it; where none does, one that says so.
+/// One notice for each recipient, and each channel of nobody, that wants it; where none does, one that says so.
 pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> {
     let News {
         alarm,
@@ -187,14 +188,19 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
         made_at,
         ..
     } = *news;
-    let notice = |channel: &str, fate| {
+    let notice = |leg: Leg<'_>, fate| {
         let suffix = settings.key_suffix(alarm.raised_seq);
-        let key = format!("{}.{}.{channel}{suffix}", alarm.id, transition.event.name());
+        let key = format!("{}.{}.{}{suffix}", alarm.id, transition.event.name(), leg.part());
+        let address = Address {
+            key: &key,
+            recipient: leg.recipient,
+            public_url: settings.public_url.as_deref(),
+        };
         Notice {
-            payload: message::payload(&key, news),
+            payload: message::payload(address, news),
             key: key.into(),
             seq: transition.seq,
-            channel: channel.into(),
+            channel: leg.channel.into(),
             life_safety: alarm.life_safety,
             fate,
             attempts: 0,
@@ -203,16 +209,16 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
             delivered_at: None,
         }
     };
-    let wanted: Vec<Notice> = settings
-        .webhooks
-        .iter()
-        .filter(|webhook| alarm.life_safety || alarm.priority >= webhook.priority_min)
-        .map(|webhook| notice(&webhook.name, Fate::Waiting))
-        .collect();
-    if wanted.is_empty() {
-        vec![notice("", Fate::NoChannel)]
+    let legs = failover::first_legs(settings, alarm.life_safety, alarm.priority);
+    if legs.is_empty() {
+        let nobody = Leg {
+            recipient: None,
+            channel: "",
+        };
+        vec![notice(nobody, Fate::NoChannel)]
     } else {
-        wanted
+        let waiting = |leg| notice(leg, Fate::Waiting);
+        legs.into_iter().map(waiting).collect()
     }
 }
 

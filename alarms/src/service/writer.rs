@@ -14,6 +14,7 @@ use tokio::sync::{Notify, broadcast};
 
 use super::Inner;
 use super::commit::{Unwritten, bound_volatile, gather};
+use crate::notify::status::NotifyStatus;
 use crate::view::AlarmChange;
 
 /// What steps and the writing thread share.
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) settled: Condvar,
     pub(super) changes: broadcast::Sender<Arc<AlarmChange>>,
     pub(super) outbox: Notify,
+    pub(super) notify: Arc<NotifyStatus>,
 }
 
 /// The attempts to write, numbered from 1.

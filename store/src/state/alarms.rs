@@ -8,7 +8,7 @@ use telemetry::{Lsn, Timestamp};
 
 use super::{State, StateError};
 
-pub use outbox::{Fate, Notice};
+pub use outbox::{Fate, Notice, NoticeQueue};
 use outbox::{write_fates, write_notices};
 
 pub(super) const SCHEMA: &str = "
@@ -55,6 +55,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     delivered_at INTEGER            -- ms
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (life_safety DESC, next_at) WHERE fate = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_waiting_for ON outbox (channel, life_safety DESC, next_at) WHERE fate = 'waiting';
 CREATE TABLE IF NOT EXISTS alarm_cursor (
     id  INTEGER PRIMARY KEY CHECK (id = 0),
     lsn INTEGER NOT NULL,

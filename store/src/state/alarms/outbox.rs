@@ -59,7 +59,83 @@ pub struct Notice {
     pub delivered_at: Option<Timestamp>,
 }
 
+/// What waits for one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeQueue {
+    /// Name of the channel.
+    pub channel: Box<str>,
+    /// How many notices wait, due or not.
+    pub waiting: u64,
+    /// When the first of those is due that are not due yet.
+    pub next_at: Option<Timestamp>,
+}
+
 impl State {
+    /// What waits for each channel at `now`; channels for which nothing waits are not named.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notice_queues(&self, now: Timestamp) -> Result<Vec<NoticeQueue>, StateError> {
+        self.read("reading the outbox", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT channel, count(*), min(CASE WHEN next_at > ?1 THEN next_at END)
+                 FROM outbox WHERE fate = 'waiting' GROUP BY channel",
+            )?;
+            let rows = statement.query_map([now.millis()], |row| {
+                Ok(NoticeQueue {
+                    channel: row.get(0)?,
+                    waiting: unsigned(row.get(1)?),
+                    next_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Notices for one channel that are due at `now`: life-safety first, then by their time.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notices_due_for(
+        &self,
+        channel: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StateError> {
+        self.read("reading the outbox", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, seq, channel, life_safety, payload, fate, attempts, made_at, next_at, delivered_at
+                 FROM outbox WHERE fate = 'waiting' AND channel = ?1 AND next_at <= ?2
+                 ORDER BY life_safety DESC, next_at, seq LIMIT ?3",
+            )?;
+            let rows = statement.query_map(params![channel, now.millis(), size(limit)], notice)?;
+            rows.collect()
+        })
+    }
+
+    /// Notices that wait for one channel, due or not, and were made after `from` and up to `upto`: the oldest first.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn notices_waiting(
+        &self,
+        channel: &str,
+        from: Timestamp,
+        upto: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Notice>, StateError> {
+        self.read("reading the outbox", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key, seq, channel, life_safety, payload, fate, attempts, made_at, next_at, delivered_at
+                 FROM outbox WHERE fate = 'waiting' AND channel = ?1 AND made_at > ?2 AND made_at <= ?3
+                 ORDER BY made_at, seq LIMIT ?4",
+            )?;
+            let bounds = params![channel, from.millis(), upto.millis(), size(limit)];
+            let rows = statement.query_map(bounds, notice)?;
+            rows.collect()
+        })
+    }
+
     /// Notices that are due at `now`: life-safety first, then by their time.
     ///
     /// # Errors
@@ -73,22 +149,6 @@ impl State {
             )?;
             let rows = statement.query_map(params![now.millis(), size(limit)], notice)?;
             rows.collect()
-        })
-    }
-
-    /// When the next waiting notice is due.
-    ///
-    /// # Errors
-    /// [`StateError::Engine`] when the disk fails.
-    pub fn next_notice_at(&self) -> Result<Option<Timestamp>, StateError> {
-        self.read("reading the outbox", |connection| {
-            connection
-                .query_row(
-                    "SELECT min(next_at) FROM outbox WHERE fate = 'waiting'",
-                    [],
-                    |row| row.get::<_, Option<i64>>(0),
-                )
-                .map(|at| at.map(Timestamp::from_millis))
         })
     }
 

@@ -145,7 +145,58 @@ fn life_safety_goes_first_and_a_known_key_is_not_queued_again() {
         .unwrap();
     let due = state.notices_due(Timestamp::from_millis(50), 10).unwrap();
     assert_eq!(due.len(), 1);
-    assert_eq!(state.next_notice_at().unwrap(), Some(Timestamp::from_millis(10)));
+}
+
+#[test]
+fn each_channel_has_a_queue_of_its_own() {
+    // Given notices for two channels, one of them delivered,
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder);
+    let on = |channel: &str, notice: Notice| Notice {
+        channel: channel.into(),
+        ..notice
+    };
+    let notices = vec![
+        notice_of("a", 1, false, 10),
+        notice_of("b", 2, true, 20),
+        notice_of("c", 3, true, 99),
+        on("other", notice_of("d", 4, false, 70)),
+        on(
+            "done",
+            Notice {
+                fate: Fate::Delivered,
+                ..notice_of("e", 5, false, 5)
+            },
+        ),
+    ];
+    let commit = AlarmCommit {
+        notices,
+        ..AlarmCommit::default()
+    };
+    state.commit_alarms(&commit).unwrap();
+    // when they are asked for at 50, then each knows what waits and when more is due,
+    let at = Timestamp::from_millis;
+    let queue = |channel: &str, waiting, next_at| NoticeQueue {
+        channel: channel.into(),
+        waiting,
+        next_at: Some(at(next_at)),
+    };
+    let queues = state.notice_queues(at(50)).unwrap();
+    assert_eq!(queues, [queue("hook", 3, 99), queue("other", 1, 70)]);
+    // and gives what is due, and what was made in a span of time.
+    let keys = |notices: Vec<Notice>| {
+        notices
+            .iter()
+            .map(|notice| notice.key.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(state.notices_due_for("hook", at(50), 10).unwrap()),
+        ["b", "a"]
+    );
+    assert_eq!(keys(state.notices_due_for("other", at(50), 10).unwrap()), [""; 0]);
+    let made = state.notices_waiting("hook", at(10), at(99), 10).unwrap();
+    assert_eq!(keys(made), ["b", "c"]);
 }
 
 #[test]
