@@ -30,6 +30,7 @@ mod influxdb;
 mod interop;
 mod modbus;
 mod modbus_lines;
+mod notices;
 mod push;
 mod remote_reading;
 mod sessions;

@@ -396,6 +396,11 @@ pub(super) mod tests {
         assert_eq!(config.mqtt.listeners.len(), 1);
         assert!(config.mqtt.life_safety_places.is_some());
         assert_eq!(config.alarms.webhooks.len(), 1);
+        let alarms = &config.alarms;
+        assert_eq!((alarms.channels.len(), alarms.recipients.len()), (8, 1));
+        assert!(alarms.heartbeat.is_some() && alarms.public_url.is_some());
+        let kinds = alarms.channels.iter().map(|channel| channel.way.kind());
+        assert_eq!(kinds.collect::<std::collections::BTreeSet<_>>().len(), 8);
         assert!(config.data.retention.diagnostic.is_some());
         assert!(config.external.is_some() && config.hj212.listen.is_some());
         assert!(config.remote.is_some_and(|remote| remote.shows_every_key()));

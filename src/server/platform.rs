@@ -28,11 +28,12 @@ const SEND_EVERY: Span = Span::from_secs(10);
 /// From one look to the next, in real time.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Signals that are sent at once when they change between none and some.
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 5] = [
     "storage_failed",
     "journal_refusing",
     "reserve_used",
     "alarms_not_durable",
+    "notify_failed_channels",
 ];
 
 /// Puts the server itself into the registry that the catalogue is built from; not into the one that is kept. Where the
@@ -119,6 +120,10 @@ fn readings(folder: PathBuf) -> Vec<Reading> {
                 let counts = of.service.counts();
                 Some((counts.not_durable + counts.not_journaled) as f64)
             }),
+        ),
+        (
+            "notify_failed_channels",
+            Box::new(|of| Some(of.service.notify_status().failed(&*of.clock) as f64)),
         ),
         (
             "dead_letters",

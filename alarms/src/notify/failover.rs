@@ -76,11 +76,14 @@ fn next_leg<'a>(
 ) -> Option<(&'a RecipientSettings, &'a str)> {
     let name = payload.get("recipient")?.as_str()?;
     let recipient = settings.recipients.iter().find(|known| *known.name == *name)?;
-    if !notice.life_safety && recipient.next_channel_for == Urgent::LifeSafety {
-        return None;
-    }
     let priority = payload.pointer("/alarm/priority").cloned().unwrap_or_default();
     let priority = serde_json::from_value(priority).unwrap_or(Priority::Critical);
+    // That a channel failed must not stay on the channel that failed.
+    let own = payload.pointer("/alarm/domain").and_then(Value::as_str) == Some("server");
+    let urgent = notice.life_safety || (own && priority == Priority::Critical);
+    if !urgent && recipient.next_channel_for == Urgent::LifeSafety {
+        return None;
+    }
     let next = recipient
         .channels
         .iter()
@@ -255,6 +258,13 @@ mod tests {
         let all = settings(&format!("{DUTY}next_channel_for = \"all\"\n"));
         let next = follow_up(&all, &notice(false, "low"), at(999)).unwrap();
         assert_eq!(&*next.channel, "c", "b wants high priority only");
+        // What the server says of itself goes on where it is critical: it may be that this channel failed.
+        let mut own = notice(false, "critical");
+        assert_eq!(follow_up(&plain, &own, at(999)), None);
+        own.payload = own
+            .payload
+            .replace("\"alarm\":{", "\"alarm\":{\"domain\":\"server\",");
+        assert_eq!(&*follow_up(&plain, &own, at(999)).unwrap().channel, "b");
         assert_eq!(patiences(&all, "a"), [Span::from_secs(60)]);
         assert_eq!((patiences(&all, "c"), patiences(&all, "old")), (vec![], vec![]));
     }

@@ -161,10 +161,6 @@ impl Door {
 }
 
 /// The URL may hold a secret.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the error is what `map_err` gives, and is changed"
-)]
 fn failed(error: reqwest::Error) -> Outcome {
     Outcome::Failed(telemetry::with_causes(&error.without_url()))
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v5::PubAckReason;
 use rumqttc::{
-    AsyncClient, Broker, ConnectionError, EventLoop, MqttOptions, PublishOptions, TlsConfiguration, Transport,
+    AsyncClient, Broker, ConnectionError, EventLoop, MqttOptions, PublishOptions, PublishResult,
+    TlsConfiguration, Transport,
 };
 
 use super::attempt::Outcome;
@@ -92,10 +94,11 @@ impl Publisher {
                 .publish_tracked(topic, payload.into_bytes(), PublishOptions::new(QoS::AtLeastOnce))
                 .await
                 .map_err(|error| error.to_string())?;
-            notice
-                .wait_completion_async()
-                .await
-                .map_err(|error| error.to_string())
+            let taken = notice.wait_async().await.map_err(|error| error.to_string())?;
+            match taken {
+                PublishResult::Qos1(ack) if ack.reason == PubAckReason::Success => Ok(()),
+                other => Err(format!("the broker has it, but nobody gets it: {other:?}")),
+            }
         };
         tokio::select! {
             biased;

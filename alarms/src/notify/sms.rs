@@ -282,7 +282,7 @@ mod tests {
     fn a_template_that_cannot_be_filled_in_is_refused() {
         for (change, word) in [
             (("{text}", "{txt}"), "{txt}"),
-            (("http://gw/", "http://{text}/"), "host"),
+            (("http://gw/", "http://{text}/"), "url"),
             (("http://gw/send", "http://gw.{key}/send"), "host"),
         ] {
             let settings = settings(&FORM.replace(change.0, change.1));

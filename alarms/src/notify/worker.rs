@@ -1,5 +1,7 @@
 //! The loop: looks at the outbox, starts what is due and fits, and writes down how it ended.
 
+mod overdue;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,17 +16,18 @@ use super::attempt::{Outcome, after_attempt};
 use super::budget::Budget;
 use super::channel::Channel;
 use super::digest::{Parcel, parcels};
-use super::failover::{follow_up, patiences};
+use super::failover::patiences;
 use super::heartbeat::{self, Pulse};
 use super::{Heartbeat, Notifier};
 use crate::service::{AlarmService, Queue};
+use overdue::Watch;
 
 /// Messages of one channel that are under way at one time; its others wait.
-const UNDER_WAY_MAX: usize = 4;
+const UNDER_WAY_MAX: usize = 8;
+/// So many of them at most begin with anything but life-safety: one that hangs leaves places.
+const OTHERS_UNDER_WAY_MAX: usize = 4;
 /// Due notices of one channel that are looked at in one turn; the others wait for the next.
 const LOOK_MAX: usize = 200;
-/// Notices whose time is over that are looked at in one turn; the others wait for the next.
-const OVERDUE_MAX: usize = 500;
 /// The longest sleep when nothing is due: a safety net, every new notice wakes the worker.
 const SLEEP_MAX: Span = Span::from_secs(5);
 /// The shortest, so that no mistake makes the loop spin.
@@ -48,13 +51,6 @@ struct Work {
 enum Task {
     Send { channel: Box<str>, parcel: Parcel },
     Heartbeat,
-}
-
-/// Up to when the notices of a channel were looked through for those whose time is over.
-struct Watch {
-    channel: Box<str>,
-    patience: Span,
-    seen: Timestamp,
 }
 
 impl Work {
@@ -219,24 +215,31 @@ impl Notifier {
         let Some(budget) = work.budgets.get_mut(&queue.channel) else {
             return;
         };
-        let (urgent, count) = (due.first().is_some_and(|notice| notice.life_safety), due.len());
-        let room = budget.room(mono);
-        let free = UNDER_WAY_MAX.saturating_sub(under_way);
-        let ready: Vec<Parcel> = parcels(due, room, channel.gathering())
-            .into_iter()
-            .take(free)
-            .collect();
-        let going: usize = ready.iter().map(|parcel| parcel.members.len()).sum();
-        for parcel in ready {
+        let asked = kinds(due.iter());
+        let ready = parcels(due, budget.room(mono), channel.gathering());
+        let fits = kinds(ready.iter().flat_map(|parcel| &parcel.members));
+        for (place, parcel) in ready.into_iter().enumerate() {
+            let urgent = parcel.members.iter().any(|notice| notice.life_safety);
+            let most = if urgent {
+                UNDER_WAY_MAX
+            } else {
+                OTHERS_UNDER_WAY_MAX
+            };
+            // What waits for a place is woken by whoever leaves it.
+            if under_way + place >= most {
+                continue;
+            }
             budget.take(mono);
             let (to, message) = (Arc::clone(channel), parcel.clone());
             let task = work.under_way.spawn(async move { to.send(&message, now).await });
             let channel = queue.channel.clone();
             work.tasks.insert(task.id(), Task::Send { channel, parcel });
         }
-        // What has no room wakes the loop when there is some; what waits for a place is woken by whoever leaves it.
-        if going < count && free > 0 {
-            alarm.at_mono(budget.opens_at(mono, urgent && room.all == 0));
+        // What has no room wakes the loop when there is some.
+        for (life_safety, asked, fits) in [(true, asked.0, fits.0), (false, asked.1, fits.1)] {
+            if fits < asked {
+                alarm.at_mono(budget.opens_at(mono, life_safety));
+            }
         }
     }
 
@@ -260,56 +263,6 @@ impl Notifier {
             work.tasks.insert(task.id(), Task::Heartbeat);
         }
         alarm.at_mono(pulse.next());
-    }
-
-    /// Gives what was not delivered in time to the next channel.
-    async fn look_for_overdue(&self, work: &mut Work, queues: &[Queue], alarm: &mut Alarm) {
-        for watch in &mut work.watches {
-            if !queues.iter().any(|queue| queue.channel == watch.channel) {
-                continue;
-            }
-            let (channel, from) = (watch.channel.clone(), watch.seen);
-            let upto = alarm.wall.minus(watch.patience);
-            let found = self
-                .blocking(move |service| {
-                    let over = service.undelivered(&channel, (from, upto), OVERDUE_MAX)?;
-                    let next = service.undelivered(&channel, (from.max(upto), Timestamp::MAX), 1)?;
-                    Ok::<_, crate::service::AlarmError>((over, next))
-                })
-                .await;
-            let Some(Ok((over, next))) = found else { continue };
-            // A full page: the next turn goes on behind it.
-            watch.seen = match over.last() {
-                Some(last) if over.len() == OVERDUE_MAX => last.made_at,
-                _ => upto.max(from),
-            };
-            if over.len() == OVERDUE_MAX {
-                alarm.at(alarm.wall);
-            }
-            if let Some(next) = next.first() {
-                alarm.at(next.made_at.plus(watch.patience));
-            }
-            self.pass_on(&over).await;
-        }
-    }
-
-    /// Puts the notices of the next channels into the outbox, for those of `notices` that need it.
-    async fn pass_on(&self, notices: &[Notice]) {
-        let now = self.clock.now();
-        let mut more = Vec::new();
-        for notice in notices {
-            let Some(next) = follow_up(&self.settings, notice, now) else {
-                continue;
-            };
-            tracing::warn!(key = %notice.key, next = %next.channel, "not delivered in time: the next channel is used");
-            if notice.life_safety {
-                self.service.notify_status().pass_over(&notice.channel, now);
-            }
-            more.push(next);
-        }
-        if !more.is_empty() {
-            self.blocking(move |service| service.add_notices(more)).await;
-        }
     }
 
     /// A task has ended: writes down what came of it.
@@ -370,6 +323,17 @@ impl Notifier {
             .inspect_err(|error| tracing::error!(%error, "a look at the outbox was cut off"))
             .ok()
     }
+}
+
+/// How many notices are life-safety, and how many are not.
+fn kinds<'a>(notices: impl Iterator<Item = &'a Notice>) -> (usize, usize) {
+    notices.fold((0, 0), |(urgent, others), notice| {
+        if notice.life_safety {
+            (urgent + 1, others)
+        } else {
+            (urgent, others + 1)
+        }
+    })
 }
 
 /// Writes into the program's log how an attempt ended.

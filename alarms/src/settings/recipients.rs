@@ -10,7 +10,7 @@ use super::Secret;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Urgent {
-    /// Those of life-safety alarms.
+    /// Those of life-safety alarms, and of critical alarms of the server about itself: one of them says that a channel failed.
     #[default]
     LifeSafety,
     /// All.

@@ -7,56 +7,91 @@ use super::*;
 /// What a mail server was told, one entry a connection.
 type Heard = Arc<Mutex<Vec<String>>>;
 
-/// A mail server that answers the first `refused` mails with 451 and greets with `offers`.
+/// A mail server.
+#[derive(Clone)]
+struct Server {
+    /// The first mails that it answers with 451.
+    refused: usize,
+    /// What it answers to EHLO.
+    offers: &'static str,
+    /// How it speaks TLS after STARTTLS.
+    tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
 async fn server(refused: usize, offers: &'static str) -> (u16, Heard) {
+    let tls = None;
+    start(Server { refused, offers, tls }).await
+}
+
+async fn start(server: Server) -> (u16, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard = Heard::default();
     let kept = Arc::clone(&heard);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        while let Ok((mut stream, _)) = listener.accept().await {
             let place = {
                 let mut kept = kept.lock().unwrap();
                 kept.push(String::new());
                 kept.len() - 1
             };
-            let kept = Arc::clone(&kept);
-            tokio::spawn(async move { serve(stream, &kept, place, refused, offers).await });
+            let (kept, server) = (Arc::clone(&kept), server.clone());
+            tokio::spawn(async move {
+                stream.write_all(b"220 peer\r\n").await.unwrap();
+                let plain = server.converse(stream, &kept, place).await;
+                if let (Some(stream), Some(tls)) = (plain, &server.tls) {
+                    let stream = tls.accept(stream).await.unwrap();
+                    server.converse(stream, &kept, place).await;
+                }
+            });
         }
     });
     (port, heard)
 }
 
-async fn serve(stream: tokio::net::TcpStream, kept: &Heard, place: usize, refused: usize, offers: &str) {
-    let mut stream = BufReader::new(stream);
-    stream.write_all(b"220 peer\r\n").await.unwrap();
-    let mut data = false;
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-            return;
+impl Server {
+    /// Talks until the end, or until STARTTLS: then the stream comes back.
+    async fn converse<S>(&self, stream: S, kept: &Heard, place: usize) -> Option<S>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let mut stream = BufReader::new(stream);
+        let mut data = false;
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return None;
+            }
+            kept.lock().unwrap()[place].push_str(&line);
+            let word = line.trim_end();
+            let answer = match word.split(' ').next().unwrap_or_default() {
+                "." if data => {
+                    data = false;
+                    if place < self.refused {
+                        "451 later"
+                    } else {
+                        "250 taken"
+                    }
+                }
+                _ if data => continue,
+                "EHLO" => self.offers,
+                "DATA" => {
+                    data = true;
+                    "354 go on"
+                }
+                "AUTH" => "235 in",
+                "STARTTLS" => "220 begin",
+                "QUIT" => "221 bye",
+                _ => "250 ok",
+            };
+            stream
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await
+                .unwrap();
+            if word == "STARTTLS" {
+                return Some(stream.into_inner());
+            }
         }
-        kept.lock().unwrap()[place].push_str(&line);
-        let word = line.trim_end();
-        let answer = match word.split(' ').next().unwrap_or_default() {
-            "." if data => {
-                data = false;
-                if place < refused { "451 later" } else { "250 taken" }
-            }
-            _ if data => continue,
-            "EHLO" => offers,
-            "DATA" => {
-                data = true;
-                "354 go on"
-            }
-            "AUTH" => "235 in",
-            "QUIT" => "221 bye",
-            _ => "250 ok",
-        };
-        stream
-            .write_all(format!("{answer}\r\n").as_bytes())
-            .await
-            .unwrap();
     }
 }
 
@@ -143,6 +178,41 @@ async fn a_mail_server_at_a_private_address_is_not_reached_unless_it_is_listed()
     };
     assert!(why.contains("private address"), "{why}");
     assert!(heard.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_server_proves_itself_with_a_certificate_that_is_trusted() {
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    // Given a mail server with STARTTLS, whose certificate nobody but this file vouches for,
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let (port, heard) = start(Server {
+        refused: 0,
+        offers: "250-peer\r\n250 STARTTLS",
+        tls: Some(tokio_rustls::TlsAcceptor::from(Arc::new(config))),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    for (ca, delivered) in [(format!("ca = {file:?}\n"), true), (String::new(), false)] {
+        let mut room = room_of(port, &ca);
+        room.settings.allow = vec![format!("127.0.0.1:{port}").into()];
+        let service = room.open();
+        let notice = room.gas_notice(&service);
+        // when a mail is sent, then it gets through where the certificate is trusted, and nothing is said where it is not.
+        let outcome = room.send(&notice).await;
+        assert_eq!(outcome == Outcome::Delivered, delivered, "{outcome:?}");
+        let said = heard.lock().unwrap().last().unwrap().clone();
+        assert_eq!(said.contains("MAIL FROM"), delivered, "{said}");
+    }
 }
 
 #[test]
