@@ -84,11 +84,15 @@ fn next_leg<'a>(
     if !urgent && recipient.next_channel_for == Urgent::LifeSafety {
         return None;
     }
+    // Where its own channel is no longer in the list, the list begins anew.
+    let place = recipient
+        .channels
+        .iter()
+        .position(|channel| *channel == notice.channel);
     let next = recipient
         .channels
         .iter()
-        .skip_while(|channel| ***channel != *notice.channel)
-        .skip(1)
+        .skip(place.map_or(0, |place| place + 1))
         .find(|channel| channel_wants(settings, channel, notice.life_safety, priority))?;
     Some((recipient, next))
 }
@@ -248,6 +252,14 @@ mod tests {
             ..notice.clone()
         };
         assert!(follow_up(&settings, &with(Fate::GaveUp), at(1)).is_some());
+        // A channel that is no longer there: the recipient's first one.
+        let gone = Notice {
+            key: "G1~HI~1.raised.duty@gone.x".into(),
+            channel: "gone".into(),
+            ..with(Fate::GaveUp)
+        };
+        let next = follow_up(&settings, &gone, at(1)).unwrap();
+        assert_eq!(&*next.key, "G1~HI~1.raised.duty@a.x");
         assert_eq!(follow_up(&settings, &with(Fate::Delivered), at(999)), None);
     }
 

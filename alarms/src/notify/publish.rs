@@ -1,5 +1,6 @@
 //! Publishing a notice: one connection for each, QoS 1, to an address that was checked.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rumqttc::mqttbytes::QoS;
@@ -15,6 +16,8 @@ use crate::settings::{MqttSettings, SettingsError};
 
 /// From connecting to the acknowledgement.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// So many names are used in turn: more than there are connections at one time.
+const NAMES: usize = 64;
 /// The connection ends with its one message long before.
 const KEEP_ALIVE_S: u16 = 30;
 
@@ -22,6 +25,8 @@ const KEEP_ALIVE_S: u16 = 30;
 pub(super) struct Publisher {
     settings: MqttSettings,
     client_id: String,
+    /// Connections so far: two at one time must not have one name, or the broker ends the first.
+    connections: AtomicUsize,
     allow: Box<[Box<str>]>,
     ca: Option<Vec<u8>>,
 }
@@ -43,6 +48,7 @@ impl Publisher {
         Ok(Self {
             settings: settings.clone(),
             client_id: settings.client_id.as_deref().map_or_else(own, str::to_owned),
+            connections: AtomicUsize::new(0),
             allow: allow.into(),
             ca,
         })
@@ -64,8 +70,9 @@ impl Publisher {
         let settings = &self.settings;
         let port = settings.port.unwrap_or(if settings.tls { 8883 } else { 1883 });
         let address = guard::resolve(&settings.host, port, &self.allow, false).await?;
+        let number = self.connections.fetch_add(1, Ordering::Relaxed) % NAMES;
         let mut options = MqttOptions::new(
-            self.client_id.clone(),
+            format!("{}-{number}", self.client_id),
             Broker::tcp(settings.host.to_string(), port),
         );
         options

@@ -2,7 +2,7 @@
 
 mod overdue;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Work {
     tasks: HashMap<Id, Task>,
     budgets: BTreeMap<Box<str>, Budget>,
     watches: Vec<Watch>,
+    /// Keys of the notices of next channels that are in the outbox.
+    passed: HashSet<Box<str>>,
     pulse: Option<Pulse>,
     began: Timestamp,
 }
@@ -144,6 +146,7 @@ impl Notifier {
         Work {
             under_way: JoinSet::new(),
             tasks: HashMap::new(),
+            passed: HashSet::new(),
             watches: self.channels.iter().flat_map(watch).collect(),
             budgets,
             pulse: self
@@ -207,7 +210,8 @@ impl Notifier {
         let Some(channel) = self.channels.iter().find(|channel| channel.name == queue.channel) else {
             let gone = Outcome::Hopeless("its channel is no longer configured".to_owned());
             for notice in due {
-                self.record(&queue.channel, Parcel::one(notice), &gone).await;
+                self.record(&mut work.passed, &queue.channel, Parcel::one(notice), &gone)
+                    .await;
             }
             return;
         };
@@ -278,7 +282,7 @@ impl Notifier {
                 {
                     budget.shut(self.clock.monotonic(), *pause);
                 }
-                self.record(&channel, parcel, &outcome).await;
+                self.record(&mut work.passed, &channel, parcel, &outcome).await;
             }
             Some(Task::Heartbeat) => {
                 let status = self.service.notify_status();
@@ -291,7 +295,7 @@ impl Notifier {
         }
     }
 
-    async fn record(&self, channel: &str, parcel: Parcel, outcome: &Outcome) {
+    async fn record(&self, passed: &mut HashSet<Box<str>>, channel: &str, parcel: Parcel, outcome: &Outcome) {
         let now = self.clock.now();
         self.service.notify_status().attempted(channel, outcome, now);
         let members: Vec<Notice> = parcel
@@ -308,7 +312,7 @@ impl Notifier {
         })
         .await;
         if *outcome != Outcome::Delivered {
-            self.pass_on(&members).await;
+            self.pass_on(passed, &members).await;
         }
     }
 

@@ -143,7 +143,8 @@ pub struct MqttSettings {
     pub tls: bool,
     /// PEM file with the authorities that are trusted. Default: none.
     pub ca: Option<Box<str>>,
-    /// Name of the client. Default `"townwatch-notices-"` and the channel's name; 1 to 64 letters, digits, `-` and `_`.
+    /// Name of the client; `-` and a number are put behind it. Default `"townwatch-notices-"` and the channel's name; 1 to 64
+    /// letters, digits, `-` and `_`.
     pub client_id: Option<Box<str>>,
     /// Name for the broker. Default: none.
     pub user: Option<Box<str>>,

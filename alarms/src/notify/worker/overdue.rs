@@ -1,5 +1,7 @@
 //! What was not delivered in time: the look for it, and the notices of the next channels.
 
+use std::collections::HashSet;
+
 use store::state::alarms::Notice;
 use telemetry::Timestamp;
 use telemetry::time::Span;
@@ -11,6 +13,9 @@ use crate::service::{AlarmError, Queue};
 
 /// Notices whose time is over that are looked at in one turn; the others wait for the next.
 const OVERDUE_MAX: usize = 500;
+
+/// Keys of notices that went on that are remembered. Beyond, they are forgotten, and the outbox alone says which are there.
+const PASSED_MAX: usize = 10_000;
 
 /// Up to when the notices of a channel were looked through for those whose time is over.
 pub(super) struct Watch {
@@ -47,18 +52,25 @@ impl Notifier {
             if let Some(next) = next.first() {
                 alarm.at(next.made_at.plus(watch.patience));
             }
-            self.pass_on(&over).await;
+            self.pass_on(&mut work.passed, &over).await;
         }
     }
 
     /// Puts the notices of the next channels into the outbox, for those of `notices` that need it.
-    pub(super) async fn pass_on(&self, notices: &[Notice]) {
+    pub(super) async fn pass_on(&self, passed: &mut HashSet<Box<str>>, notices: &[Notice]) {
         let now = self.clock.now();
         let mut more = Vec::new();
         for notice in notices {
             let Some(next) = follow_up(&self.settings, notice, now) else {
                 continue;
             };
+            if passed.len() >= PASSED_MAX {
+                passed.clear();
+            }
+            // The outbox knows the key of every notice that went on; only a slow disk would not say so in time.
+            if !passed.insert(next.key.clone()) {
+                continue;
+            }
             tracing::warn!(key = %notice.key, next = %next.channel, "not delivered in time: the next channel is used");
             if notice.life_safety {
                 self.service.notify_status().pass_over(&notice.channel, now);
