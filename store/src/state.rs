@@ -1,10 +1,11 @@
 //! Everything durable that is neither a raw message nor a point: registry, credentials, audit, alarms, outbox,
-//! dead letters, ledgers. One SQLite file, one writer; what belongs together is written in one transaction.
+//! cases, dead letters, ledgers. One SQLite file, one writer; what belongs together is written in one transaction.
 //!
 //! Each table belongs to one module below, which is the only place that knows its columns.
 
 pub mod access;
 pub mod alarms;
+pub mod cases;
 pub mod dead_letters;
 pub mod ledger;
 mod registry;
@@ -23,13 +24,14 @@ use crate::reserve::Reserve;
 pub use restored::Restore;
 
 /// The version of the tables. A file of a later version is refused, never touched: version 1 knew no revocation, and
-/// would let in who was sent away.
-pub(crate) const VERSION: i64 = 2;
+/// would let in who was sent away; version 2 knew no cases, and would leave their cursor behind.
+pub(crate) const VERSION: i64 = 3;
 
-/// The tables of every module.
-const SCHEMAS: [&str; 6] = [
+/// The tables of every module. Those of the cases look at the log of the alarms when they are made, so they come after it.
+const SCHEMAS: [&str; 7] = [
     access::SCHEMA,
     alarms::SCHEMA,
+    cases::SCHEMA,
     dead_letters::SCHEMA,
     ledger::SCHEMA,
     registry::SCHEMA,

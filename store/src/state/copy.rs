@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{State, StateError};
 
 /// All that alarms, catalogue and credentials need: who was sent away stays away. Dead letters, ledgers and waiting notices stay where they are.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 15] = [
     "access",
     "added_device",
     "access_revision",
@@ -16,6 +16,10 @@ const TABLES: [&str; 11] = [
     "alarm_occurrence",
     "alarm_cursor",
     "alarm_log",
+    "case_record",
+    "case_event",
+    "case_alarm",
+    "case_cursor",
     "registry",
     "series",
     "meta",
@@ -52,6 +56,11 @@ fn copy(into: &Connection, file: &Path, mode: &str) -> rusqlite::Result<()> {
     let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     into.execute("ATTACH DATABASE ?1 AS disk", [format!("file:{path}?{mode}")])?;
     let copied = TABLES.iter().try_for_each(|table| {
+        // A database of an earlier version, whose disk failed before it was upgraded, lacks the newer tables.
+        let there = "SELECT COUNT(*) FROM disk.sqlite_master WHERE type = 'table' AND name = ?1";
+        if into.query_row(there, [table], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(());
+        }
         let sql = format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM disk.{table}");
         into.execute(&sql, []).map(|_| ())
     });
@@ -78,6 +87,19 @@ mod tests {
         copy.set_meta("county", "other").unwrap();
         assert_eq!(copy.meta("county").unwrap().as_deref(), Some("other"));
         assert_eq!(on_disk.meta("county").unwrap().as_deref(), Some("small"));
+    }
+
+    #[test]
+    fn a_database_without_the_newer_tables_is_taken_over_without_them() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = one.path().join("state.db");
+        let on_disk = State::open(&file).unwrap();
+        on_disk.set_meta("county", "small").unwrap();
+        let drop_it = |tx: &rusqlite::Transaction<'_>| tx.execute("DROP TABLE case_alarm", []);
+        on_disk.write("a test", drop_it).unwrap();
+        let copy = State::open(&two.path().join("state.db")).unwrap();
+        copy.take_over(&file).unwrap();
+        assert_eq!(copy.meta("county").unwrap().as_deref(), Some("small"));
     }
 
     #[test]
