@@ -8,6 +8,8 @@
 //! Start with [`form`] (what a figure looks like), then `coverage`, the simplest of them.
 
 mod asked;
+mod case_facts;
+mod cases;
 mod colour;
 mod coverage;
 mod facts;
@@ -31,6 +33,7 @@ use store::series::{SeriesError, SeriesReader};
 use telemetry::time::Clock;
 use telemetry::{Catalogue, SiteId, Timestamp};
 
+pub use case_facts::{CaseFact, CaseFacts, NoCases};
 pub use colour::{Cause, Colour};
 pub use facts::{AlarmFact, AlarmFacts};
 pub use form::{Excluded, Figure, Formula, Moment, Part, PolicyRef, Unknown, Variant};
@@ -80,18 +83,27 @@ pub enum FigureError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The cases could not be read, or there are too many of them in the period.
+    #[error("the cases could not be read")]
+    Cases(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 type Computer = fn(&Asked<'_>) -> Result<Figure, FigureError>;
 
 /// Every figure by name, in the order of pages.
-const TABLE: [(&str, Computer); 6] = [
+const TABLE: [(&str, Computer); 12] = [
     ("sewage_om_coverage", coverage::compute),
     ("sewage_volume", volume::compute),
     ("sewage_cod_reduction", reduction::cod),
     ("sewage_nh3n_reduction", reduction::nh3n),
     ("lighting_rate", lighting::compute),
     ("gas_hazard", gas::compute),
+    ("case_handling_rate", cases::handling),
+    ("case_in_time_handling_rate", cases::in_time_handling),
+    ("case_closure_rate", cases::closure),
+    ("case_in_time_closure_rate", cases::in_time_closure),
+    ("case_rework_rate", cases::rework),
+    ("case_backlog", cases::backlog),
 ];
 
 /// Computes the figures of one county.
@@ -99,6 +111,7 @@ pub struct Figures {
     catalogue: Arc<Catalogue>,
     series: Arc<dyn SeriesReader>,
     alarms: Arc<dyn AlarmFacts>,
+    cases: Arc<dyn CaseFacts>,
     policy: Policy,
     clock: Arc<dyn Clock>,
     sun: Arc<Sun>,
@@ -142,11 +155,18 @@ impl Figures {
             catalogue,
             series,
             alarms,
+            cases: Arc::new(NoCases),
             policy,
             clock,
             sun: Arc::new(sun),
             devices,
         })
+    }
+
+    /// The same, with the figures of those cases; without it there are none.
+    #[must_use]
+    pub fn with_cases(self, cases: Arc<dyn CaseFacts>) -> Self {
+        Self { cases, ..self }
     }
 
     /// The names of all figures, in the order of pages.
@@ -171,7 +191,7 @@ impl Figures {
     ///
     /// Times in the future count as now. Without `from` and `to` each figure takes its own period:
     /// coverage and hazard now, volume and reductions the last seven complete civil days and today,
-    /// the lighting rate the last complete night.
+    /// the lighting rate the last complete night, cases the civil year to date.
     ///
     /// # Errors
     /// [`FigureError`] when the name, the scope or the period make no sense, or the store fails.
@@ -195,6 +215,7 @@ impl Figures {
             devices: &self.devices,
             series: self.series.as_ref(),
             alarms: self.alarms.as_ref(),
+            cases: self.cases.as_ref(),
             policy: &self.policy,
             sun: &self.sun,
             now: self.clock.now(),

@@ -1,10 +1,11 @@
-//! The alarm engine, its rules, life cycle and notifications, and the figures of the county.
+//! The alarm engine, its rules, life cycle and notifications, the cases that come of alarms, and the figures of the county.
 //!
 //! This crate decides what is an alarm and tells people; it never decodes a payload and never writes to a device.
 //!
 //! Start with [`engine::Engine`], which is pure: samples and the clock in, transitions out. [`service::AlarmService`] puts it on
-//! disk and in front of people; [`notify`] sends what it says.
+//! disk and in front of people; [`notify`] sends what it says; [`cases`] follow what is done about it.
 
+pub mod cases;
 pub mod engine;
 pub mod figures;
 pub mod hazard;
@@ -15,6 +16,7 @@ pub mod service;
 pub mod settings;
 pub mod view;
 
+pub use cases::CaseService;
 pub use rules::Daylight;
 pub use service::AlarmService;
 pub use settings::AlarmSettings;

@@ -36,8 +36,9 @@ use crate::settings::{AlarmSettings, SettingsError};
 use crate::view::{AlarmChange, AlarmView, parse_id};
 use commit::Unwritten;
 use early::Early;
+use list::bounded;
+pub(crate) use list::read_view;
 pub use list::{AlarmCounts, AlarmFilter};
-use list::{bounded, read_view};
 pub use outbox::Queue;
 use writer::{Attempts, Pending, Shared};
 

@@ -8,7 +8,7 @@ use telemetry::time::Timestamp;
 use telemetry::{Catalogue, DeviceEntry, SeriesId};
 
 use super::form::{Excluded, Figure, Formula, Moment, Unknown, words};
-use super::{AlarmFacts, FigureError, PERIOD_DAYS_MAX, Policy, Scope, Sun};
+use super::{AlarmFacts, CaseFacts, FigureError, PERIOD_DAYS_MAX, Policy, Scope, Sun};
 
 /// Samples of one series that are in memory at once: a month at more than one a second. More: [`FigureError::Series`].
 const SAMPLES_MAX: usize = 4_000_000;
@@ -32,6 +32,7 @@ pub(super) struct Asked<'a> {
     pub(super) devices: &'a [Vec<usize>],
     pub(super) series: &'a dyn SeriesReader,
     pub(super) alarms: &'a dyn AlarmFacts,
+    pub(super) cases: &'a dyn CaseFacts,
     pub(super) policy: &'a Policy,
     pub(super) sun: &'a Sun,
     pub(super) now: Timestamp,
@@ -107,6 +108,11 @@ impl Asked<'_> {
         let today = self.sun.date(self.now);
         let first = today.checked_sub(jiff::Span::new().days(7)).unwrap_or(today);
         self.sun.midnight(first)
+    }
+
+    /// The first instant of the civil year.
+    pub(super) fn year_begin(&self) -> Timestamp {
+        self.sun.midnight(self.sun.date(self.now).first_of_year())
     }
 
     /// The sites in the scope, each with its devices.

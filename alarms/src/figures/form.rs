@@ -140,11 +140,14 @@ pub struct Variant {
     pub denominator: Option<f64>,
 }
 
-/// The share of one site or device.
+/// The share of one site, device or organisation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
-    /// Which place.
-    pub site: SiteId,
+    /// Which place, where the part is a place or a device.
+    pub site: Option<SiteId>,
+    /// Which organisation, where the part is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<Box<str>>,
     /// Which device, where the part is a device.
     pub device: Option<DeviceId>,
     /// What people call it.
@@ -170,7 +173,8 @@ impl Part {
     #[must_use]
     pub fn of_site(site: &telemetry::registry::Site) -> Self {
         Self {
-            site: site.id.clone(),
+            site: Some(site.id.clone()),
+            organisation: None,
             device: None,
             name: site.name.clone(),
             value: None,

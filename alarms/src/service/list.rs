@@ -152,7 +152,7 @@ pub(super) fn bounded(limit: usize) -> usize {
     }
 }
 
-pub(super) fn read_view(body: &str) -> Result<AlarmView, AlarmError> {
+pub(crate) fn read_view(body: &str) -> Result<AlarmView, AlarmError> {
     serde_json::from_str(body).map_err(|error| {
         AlarmError::State(StateError::Damaged {
             table: "alarm_occurrence",
