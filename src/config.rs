@@ -4,6 +4,7 @@
 mod findings;
 mod mqtt;
 mod remote;
+mod rules;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -18,6 +19,7 @@ use toml::Spanned;
 pub(crate) use findings::{Checked, read};
 pub(crate) use mqtt::Mqtt;
 pub(crate) use remote::Remote;
+pub(crate) use rules::{CaseSettings, Figures};
 
 /// The commented template that `townwatch check --print` prints.
 pub(crate) const TEMPLATE: &str = include_str!("config/template.toml");
@@ -53,6 +55,9 @@ pub(crate) struct Config {
     /// When alarms are raised, and who is told.
     #[serde(default)]
     pub alarms: AlarmSettings,
+    /// What becomes of alarms.
+    #[serde(default)]
+    pub cases: CaseSettings,
     /// How the figures are computed.
     #[serde(default)]
     pub figures: Figures,
@@ -310,7 +315,7 @@ pub(crate) enum Role {
     /// Look.
     #[default]
     Read,
-    /// Look, and acknowledge alarms.
+    /// Look, acknowledge alarms, and work on cases.
     Operate,
     /// Look, acknowledge, and say which devices and accounts may come in.
     Administer,
@@ -341,14 +346,6 @@ impl Default for Push {
     }
 }
 
-/// `[figures]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Figures {
-    /// A policy pack (TOML) instead of the built-in one.
-    pub policy: Option<Spanned<PathBuf>>,
-}
-
 fn unspanned<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
@@ -376,6 +373,7 @@ impl Config {
             remote: None,
             push: Push::default(),
             alarms: AlarmSettings::default(),
+            cases: CaseSettings::default(),
             figures: Figures::default(),
         }
     }

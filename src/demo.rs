@@ -54,6 +54,7 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
     let policy =
         Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))?;
     let config = Config::for_demo(options.data.clone(), options.mqtt, options.web);
+    let cases = server::cases::read_rules(&options.data, &config)?;
     let (plan_state, plan_clock) = (Arc::clone(&state), Arc::clone(&clock));
     let plan = Plan {
         data,
@@ -62,6 +63,7 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
         catalogue,
         office,
         policy,
+        cases,
         config,
         web,
         reserve: Some(reserve),

@@ -4,6 +4,7 @@
 //! gate, poller, pages. Stop: the sources first (poller, doors, gate), then what is under way drains through the pipeline, then the files are closed.
 //! Whatever fails before the end of the start leaves nothing behind: each part stops when it is dropped.
 
+pub(crate) mod cases;
 mod degraded;
 mod failing;
 mod metrics;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alarms::AlarmService;
+use alarms::cases::Rules;
 use alarms::figures::{Figures, Policy, Sun};
 use alarms::notify::Notifier;
 use broker::{Anonymous, Authenticator, Gate, GateError, Proof};
@@ -75,6 +77,8 @@ pub(crate) struct Plan {
     pub office: Arc<Office>,
     /// Limits and formulae of the figures.
     pub policy: Policy,
+    /// What cases are decided by.
+    pub cases: Rules,
     /// Everything else.
     pub config: Config,
     /// Bound already, so that a taken port is found before anything starts.
@@ -309,6 +313,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
     service.set_patience(ALARM_PATIENCE);
     service.replay_until(journal.newest());
+    let cases = cases::open(plan, &service, &series)?;
     let (viewer, live) = remote::live(config, catalogue, &service);
     let counters = Arc::new(StoreCounters::default());
     let consumers: Vec<Box<dyn Consumer>> = vec![
@@ -360,6 +365,7 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         viewer,
         series,
         service,
+        cases,
         counters,
         live,
     }))
@@ -570,7 +576,8 @@ fn start_pages(
         policy,
         Arc::clone(&clock),
     )
-    .map_err(|error| Failure::other("the figures cannot be computed", error))?;
+    .map_err(|error| Failure::other("the figures cannot be computed", error))?
+    .with_cases(Arc::clone(&sources.cases) as _);
     let (for_metrics, for_readiness) = (Arc::clone(sources), Arc::clone(sources));
     let polled = field.clone();
     let book_catalogue = Arc::clone(&catalogue);
@@ -583,6 +590,7 @@ fn start_pages(
         series: reader,
         state,
         alarms: Arc::new(ServiceBook::new(Arc::clone(&sources.service), book_catalogue)),
+        cases: Arc::clone(&sources.cases),
         figures: Arc::new(figures),
         clock,
         live: Arc::clone(&sources.live),

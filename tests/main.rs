@@ -17,6 +17,7 @@ mod access;
 mod alarms;
 mod bad_input;
 mod browser;
+mod cases;
 mod clients;
 mod command_line;
 mod crash;

@@ -1,4 +1,4 @@
-// What the pages do by themselves: load drawings, follow the live feed, acknowledge alarms.
+// What the pages do by themselves: load drawings, follow the live feed, acknowledge alarms, work on cases.
 // No dependency, no inline script; without it the pages still show everything but drawings and news.
 
 const body = document.body.dataset;
@@ -51,11 +51,12 @@ async function refresh(element) {
   for (const [id, row] of wanted) {
     const old = kept.get(id);
     const typing = old && old.querySelector("details[open]");
-    if (typing && row.querySelector("details")) {
+    const same = old && old.querySelectorAll("details").length === row.querySelectorAll("details").length;
+    if (typing && same) {
       old.className = row.className;
       old.querySelector(".what").replaceWith(row.querySelector(".what"));
     }
-    const shown = typing && row.querySelector("details") ? old : row;
+    const shown = typing && same ? old : row;
     if (cursor === old && old) cursor = cursor.nextElementSibling;
     if (shown !== old) {
       if (old) old.replaceWith(shown);
@@ -141,5 +142,31 @@ document.addEventListener("submit", async (event) => {
     refreshAlarms();
   } catch (problem) {
     error.textContent = `${body.ackFailed}: ${problem.message}`;
+  }
+});
+
+// Working on cases: JSON to the API, then the page of the case. Empty fields are left out.
+document.addEventListener("submit", async (event) => {
+  const { case: id, action, alarm, refused } = event.target.dataset;
+  if (id === undefined) return;
+  event.preventDefault();
+  const fields = Object.fromEntries([...new FormData(event.target)].filter(([, value]) => value !== ""));
+  if (fields.into) fields.into = Number(fields.into);
+  if (fields.approve) fields.approve = true;
+  if (alarm) fields.alarm = alarm;
+  const error = event.target.querySelector(".error");
+  error.textContent = "";
+  try {
+    const answer = await fetch(id ? `/api/v1/cases/${id}/${action}` : "/api/v1/cases", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(fields),
+    });
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(`${told.detail}; ${told.remedy}`);
+    localStorage.setItem("townwatch-name", fields.by);
+    location.href = `/cases/${told.id}`;
+  } catch (problem) {
+    error.textContent = `${refused}: ${problem.message}`;
   }
 });

@@ -13,7 +13,7 @@ pub const COOKIE: &str = "townwatch";
 pub enum Role {
     /// Look at everything.
     Read,
-    /// Look, and acknowledge alarms.
+    /// Look, acknowledge alarms, and work on cases.
     Operate,
     /// Look, acknowledge, and say which devices and accounts may come in.
     Administer,

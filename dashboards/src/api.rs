@@ -5,6 +5,7 @@
 pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod alarms;
+pub(crate) mod cases;
 pub(crate) mod devices;
 pub(crate) mod export;
 pub(crate) mod field;

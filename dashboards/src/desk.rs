@@ -97,7 +97,7 @@ impl Desk {
         let parts = figure.parts.iter();
         parts
             .filter_map(|part| {
-                let place = *places.get(part.site.as_str())?;
+                let place = *places.get(part.site.as_ref()?.as_str())?;
                 Some((place, tier(part.hazard.as_ref()?.colour)))
             })
             .collect()
@@ -221,6 +221,6 @@ fn problem(error: FigureError) -> Problem {
             "use county, site:ID, town:NAME or organisation:ID of the registry",
         ),
         FigureError::Series(source) => source.into(),
-        FigureError::Alarms { .. } => Problem::internal("computing a figure", &error),
+        FigureError::Alarms { .. } | FigureError::Cases(_) => Problem::internal("computing a figure", &error),
     }
 }

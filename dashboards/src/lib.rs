@@ -1,6 +1,6 @@
 //! The web: pages, API, live feed, and charts and maps drawn by plotters.
 //!
-//! It reads the stores, acknowledges alarms, hands pushed readings to the journal and, where configuration and
+//! It reads the stores, acknowledges alarms, moves cases on, hands pushed readings to the journal and, where configuration and
 //! profile allow it, a write to the poller through [`field::Field`], with two lines of audit; it never writes
 //! anything else and never loads anything from another host. Every answer has a bound, and expensive ones are computed once
 //! for all who look.

@@ -36,6 +36,10 @@ pub const STATE_WINDOWS_MAX: usize = 10_000;
 pub const SERIES_LISTED_MAX: usize = 10_000;
 /// Alarms in one answer. When it is full, the header `Townwatch-More: true` says so and `before=` leads on.
 pub const ALARMS_MAX: usize = 5000;
+/// Cases in one answer. When it is full, the header `Townwatch-More: true` says so and `before=` leads on.
+pub const CASES_MAX: usize = 1000;
+/// Longest title of a case that is filed by hand, in characters. Longer: refused with 400.
+pub const TITLE_CHARS_MAX: usize = 100;
 /// Open alarms that the board keeps. More: the oldest are not shown on pages; the count says "5000".
 pub const BOARD_ALARMS_MAX: usize = 5000;
 /// Alarms on the county page; the rest is counted and linked.

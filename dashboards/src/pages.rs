@@ -6,6 +6,8 @@
 pub(crate) mod alarm_item;
 pub(crate) mod alarms;
 pub(crate) mod card;
+pub(crate) mod case;
+pub(crate) mod cases;
 pub(crate) mod charts;
 pub(crate) mod county;
 pub(crate) mod dead_letters;

@@ -40,6 +40,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/export", get(api::export::export))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
+        .route("/cases", get(api::cases::list).post(api::cases::file))
+        .route("/cases/{id}", get(api::cases::one))
+        .route("/cases/{id}/{action}", post(api::cases::act))
         .route("/figures", get(api::figures::list))
         .route("/figures/{name}", get(api::figures::one))
         .route("/map.geojson", get(api::map::geojson))
@@ -58,6 +61,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/sites", get(pages::sites::sites))
         .route("/sites/{site}", get(pages::site::site))
         .route("/alarms", get(pages::alarms::alarms))
+        .route("/cases", get(pages::cases::list))
+        .route("/cases/{id}", get(pages::case::one))
         .route("/figures", get(pages::figures::list))
         .route("/figures/{name}", get(pages::figures::one))
         .route("/dead-letters", get(pages::dead_letters::dead_letters))
@@ -139,6 +144,8 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
 
 #[cfg(test)]
 mod access_tests;
+#[cfg(test)]
+mod case_tests;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]

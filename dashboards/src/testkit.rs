@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use alarms::cases::evidence::Telemetry;
+use alarms::cases::{Calendar, CaseAlarm, CaseService, CaseSettings, Deadlines, Evidence, Rules};
 use alarms::figures::{AlarmFact, AlarmFacts, Figures, Policy};
 use axum::Router;
 use axum::body::Body;
@@ -334,6 +336,30 @@ impl AlarmFacts for NoFacts {
     }
 }
 
+/// No rule is known: a person decides alone.
+struct NoTelemetry;
+
+impl Evidence for NoTelemetry {
+    fn of(
+        &self,
+        _: &CaseAlarm,
+        _: Timestamp,
+    ) -> Result<Option<Telemetry>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(None)
+    }
+}
+
+/// The cases in that database, by the rules of the program.
+fn cases(state: &Arc<State>, catalogue: &Arc<Catalogue>, clock: &Arc<ManualClock>) -> Arc<CaseService> {
+    let rules = Rules {
+        settings: CaseSettings::default(),
+        calendar: Calendar::builtin().unwrap(),
+        deadlines: Deadlines::builtin().unwrap(),
+    };
+    let (state, of, clock) = (Arc::clone(state), Arc::clone(catalogue), Arc::clone(clock));
+    Arc::new(CaseService::open(state, of, clock, Arc::new(NoTelemetry), rules).unwrap())
+}
+
 /// The web over the county above, with everything that a test may put into it.
 pub(crate) struct County {
     pub(crate) app: Arc<App>,
@@ -373,14 +399,16 @@ impl County {
         let series = Arc::new(MemorySeries::default());
         let clock = Arc::new(ManualClock::at(NOW));
         let folder = tempfile::tempdir().unwrap();
-        let state = State::open(&folder.path().join("state.db")).unwrap();
+        let state = Arc::new(State::open(&folder.path().join("state.db")).unwrap());
+        let cases = cases(&state, &catalogue, &clock);
         let figures = Figures::new(
             Arc::clone(&catalogue),
             series.clone(),
             Arc::new(NoFacts),
             Policy::builtin().unwrap(),
             clock.clone(),
-        );
+        )
+        .map(|figures| figures.with_cases(cases.clone()));
         let alarms = alarms
             .iter()
             .map(|(device, rule)| alarm(&catalogue, device, rule))
@@ -389,7 +417,8 @@ impl County {
         let web = Web {
             catalogue: Arc::clone(&catalogue),
             series: series.clone(),
-            state: Arc::new(state),
+            state,
+            cases,
             alarms: Arc::new(MemoryBook::new(alarms)),
             figures: Arc::new(figures.unwrap()),
             clock,

@@ -110,12 +110,16 @@ macro_rules! texts {
     };
 }
 
+pub(crate) mod cases;
+
 texts! {
     product: "镇望", "Townwatch";
     overview: "县域总览", "County";
     sites: "站点", "Sites";
     site: "站点", "Site";
     alarms: "报警", "Alarms";
+    cases: "案卷", "Cases";
+    case: "案卷", "Case";
     alarm_history: "报警记录", "Alarm history";
     dead_letters: "死信", "Dead letters";
     dead_letters_why: "无法解读的报文原样保留在此：不丢弃，也不计入数据。", "Messages that nobody could read are kept here as they came: not dropped, and not counted as data.";
@@ -376,9 +380,14 @@ mod tests {
 
     #[test]
     fn every_text_stands_in_both_languages_and_in_the_embedded_font() {
+        check_pairs(PAIRS);
+    }
+
+    /// Both languages are there, each in its own script, and the font has every character.
+    pub(super) fn check_pairs(pairs: &[(&str, &str, &str)]) {
         let known: std::collections::BTreeSet<char> =
             include_str!("../assets/fonts/characters.txt").chars().collect();
-        for (key, zh, en) in PAIRS {
+        for (key, zh, en) in pairs {
             assert!(!zh.trim().is_empty() && !en.trim().is_empty(), "{key}");
             let hanzi = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
             assert!(*key == "other_language" || !en.chars().any(hanzi), "{key}: {en}");

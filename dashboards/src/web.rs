@@ -4,6 +4,7 @@ use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use alarms::CaseService;
 use alarms::figures::Figures;
 use store::series::{Cancel, SeriesReader};
 use store::state::State;
@@ -30,8 +31,8 @@ pub type Metrics = dyn Fn() -> String + Send + Sync;
 /// Answers why the program is not ready, or nothing when it is.
 pub type Readiness = dyn Fn() -> Option<String> + Send + Sync;
 
-/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms, for what is
-/// pushed, and for the writes that [`Field`] allows.
+/// Everything that the web shows and needs. All of it is read only, but for acknowledging alarms, for cases, for what
+/// is pushed, and for the writes that [`Field`] allows.
 #[derive(Clone)]
 pub struct Web {
     /// What there is in the county.
@@ -42,6 +43,8 @@ pub struct Web {
     pub state: Arc<State>,
     /// The alarms: a [`crate::book::ServiceBook`] in the program.
     pub alarms: Arc<dyn AlarmBook>,
+    /// The cases that come of alarms.
+    pub cases: Arc<CaseService>,
     /// Computes the figures. They must read the same alarms and series.
     pub figures: Arc<Figures>,
     /// The program's clock.

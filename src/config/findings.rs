@@ -203,6 +203,13 @@ fn contradictions(config: &Config, here: &Source<'_>) -> Vec<Finding> {
             "townwatch check --print shows the ranges",
         ));
     }
+    if let Err(error) = config.cases.check() {
+        findings.push(whole(
+            here.file,
+            error.to_string(),
+            "townwatch check --print shows the ranges",
+        ));
+    }
     findings
 }
 

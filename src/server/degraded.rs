@@ -17,6 +17,7 @@ use store::state::State;
 use telemetry::Clock;
 use telemetry::time::SystemClock;
 
+use super::cases::read_rules;
 use super::serve::read_policy;
 use super::{Plan, Server, listen, register};
 use crate::arguments::Serve;
@@ -91,6 +92,7 @@ async fn plan(
 ) -> Result<Plan, Failure> {
     let mut config = checked.config;
     let policy = read_policy(&options.config, &config)?;
+    let cases = read_rules(&options.config, &config)?;
     config.data.journal_mib_max = config.data.journal_mib_max.min(JOURNAL_MIB_MAX);
     // Its cursor counts the messages of another journal; what is sent from memory would be sent again.
     config.remote = None;
@@ -112,6 +114,7 @@ async fn plan(
         catalogue,
         office,
         policy,
+        cases,
         config,
         web,
         reserve: None,

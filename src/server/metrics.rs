@@ -1,12 +1,13 @@
 //! What the program says of itself: `/metrics` and `/readyz`.
 
+mod cases;
 mod remote;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use alarms::AlarmService;
+use alarms::{AlarmService, CaseService};
 use broker::{Authenticator, Gate};
 use dashboards::LiveFeed;
 use ingest::Pipeline;
@@ -52,6 +53,7 @@ pub(super) struct Sources {
     pub viewer: bool,
     pub series: Arc<SeriesStore>,
     pub service: Arc<AlarmService>,
+    pub cases: Arc<CaseService>,
     pub counters: Arc<StoreCounters>,
     pub live: Arc<LiveFeed>,
 }
@@ -64,6 +66,7 @@ impl Sources {
         self.kept_lines(&mut page);
         self.store_lines(&mut page);
         self.early_lines(&mut page);
+        cases::lines(&mut page, &self.cases);
         let gate = self.gate.as_ref().map(Gate::counters);
         for (name, value) in gate.iter().flat_map(broker::Counters::iter) {
             page.line(&format!("gate_{name}"), "gauge", "see docs/api.md", value as f64);

@@ -9,6 +9,7 @@ use alarms::figures::Policy;
 use telemetry::Clock;
 use telemetry::time::SystemClock;
 
+use super::cases::read_rules;
 use super::{Plan, Server, degraded, listen, open_reserve, open_state, register};
 use crate::arguments::Serve;
 use crate::config::{self, Checked, Config};
@@ -51,6 +52,7 @@ pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
 async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
     let config = checked.config;
     let policy = read_policy(&options.config, &config)?;
+    let cases = read_rules(&options.config, &config)?;
     let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
     let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
     let reserve = open_reserve(&data)?;
@@ -64,6 +66,7 @@ async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Resu
         catalogue,
         office,
         policy,
+        cases,
         config,
         web,
         reserve: Some(reserve),

@@ -1,5 +1,5 @@
-//! The threads that look at the clock: one for the alarms' timers, which nothing may hold up, one that measures the
-//! server itself, and one that takes care of the disk: a flush before the journal fills, and the reserve of disk space.
+//! The threads that look at the clock: one for the alarms' timers, which nothing may hold up, one that follows them with
+//! cases, one that measures the server itself, and one that takes care of the disk: a flush before the journal fills, and the reserve of disk space.
 //! (Retention and compaction the series store does by itself.)
 
 use std::sync::Arc;
@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::cases::Follower;
 use super::metrics::Sources;
 use super::platform::{LOOK_EVERY, Platform};
 
 /// From one look of the alarms to the next, in real time.
 const TICK_EVERY: Duration = Duration::from_millis(250);
+/// From one look of the cases at the log of the alarms to the next, in real time.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// From one look of the store's care to the next, in real time.
 const CARE_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,19 @@ impl Watch {
                 while !asked.load(Ordering::Acquire) {
                     of.service.tick();
                     std::thread::park_timeout(TICK_EVERY);
+                }
+            })?);
+        let mut follower = Follower {
+            cases: Arc::clone(&sources.cases),
+            failing: false,
+        };
+        let asked = Arc::clone(&stopping);
+        watch
+            .threads
+            .push(Builder::new().name("cases".to_owned()).spawn(move || {
+                while !asked.load(Ordering::Acquire) {
+                    follower.look();
+                    std::thread::park_timeout(FOLLOW_EVERY);
                 }
             })?);
         let (of, asked) = (Arc::clone(sources), Arc::clone(&stopping));

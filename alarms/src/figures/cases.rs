@@ -110,9 +110,8 @@ pub(super) fn backlog(asked: &Asked<'_>) -> Result<Figure, FigureError> {
 /// A rate over the cases that `judge` counts.
 fn rate(asked: &Asked<'_>, kind: Kind, judge: Judge) -> Result<Figure, FigureError> {
     let mut figure = gather(asked, kind, judge)?;
-    let sum = |amounts: &mut dyn Iterator<Item = Option<f64>>| amounts.flatten().sum::<f64>();
-    let hits = sum(&mut figure.parts.iter().map(|part| part.numerator));
-    let all = sum(&mut figure.parts.iter().map(|part| part.denominator));
+    let hits: f64 = figure.parts.iter().filter_map(|part| part.numerator).sum();
+    let all: f64 = figure.parts.iter().filter_map(|part| part.denominator).sum();
     figure.numerator = Some(hits);
     figure.denominator = Some(all);
     figure.value = percent(hits, all);

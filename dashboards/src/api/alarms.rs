@@ -101,13 +101,14 @@ pub(crate) async fn acknowledge(
     Ok(Json(done))
 }
 
-fn checked(name: &'static str, text: &str, chars_max: usize) -> Result<String, Problem> {
+/// A text of a body without the spaces around it.
+pub(super) fn checked(name: &'static str, text: &str, chars_max: usize) -> Result<String, Problem> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err(Problem::bad_parameter(
             name,
             format!("{name} is missing or empty"),
-            "say who acknowledges (by) and what is done about it (remark)",
+            "say who does it (by) and what is done about it (remark)",
         )),
         n if n > chars_max => Err(Problem::bad_parameter(
             name,

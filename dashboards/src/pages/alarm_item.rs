@@ -121,6 +121,7 @@ fn join(number: &str, unit: &str) -> String {
 #[template(path = "alarm_list.html")]
 struct List {
     t: &'static Texts,
+    c: &'static crate::text::cases::Texts,
     alarms: Vec<AlarmItem>,
     more: usize,
 }
@@ -137,6 +138,7 @@ pub(crate) fn open_list(app: &App, lang: Lang, site: Option<&str>) -> Result<Str
         .collect();
     super::text(&List {
         t: lang.texts(),
+        c: lang.of_cases(),
         alarms,
         more: count.saturating_sub(PAGE_ALARMS_MAX),
     })

@@ -8,7 +8,8 @@ use crate::unit;
 
 /// One site or device of a figure.
 pub(crate) struct PartRow {
-    pub(crate) site: String,
+    /// None for an organisation.
+    pub(crate) site: Option<String>,
     pub(crate) device: Option<String>,
     pub(crate) name: String,
     pub(crate) colour: String,
@@ -37,7 +38,7 @@ pub(crate) fn row(
     let hazard = part.hazard.as_ref();
     let notes = part.notes.iter().map(|note| lang.of(note).to_owned()).collect();
     PartRow {
-        site: part.site.to_string(),
+        site: part.site.as_ref().map(ToString::to_string),
         device: part.device.as_ref().map(ToString::to_string),
         name: lang.of(&part.name).to_owned(),
         colour: hazard

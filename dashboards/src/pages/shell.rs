@@ -66,12 +66,13 @@ impl Shell {
     }
 
     /// Address, text and "you are here" of each link.
-    pub(crate) fn nav(&self) -> [(&'static str, &'static str, bool); 5] {
+    pub(crate) fn nav(&self) -> [(&'static str, &'static str, bool); 6] {
         let t = self.lang.texts();
         [
             ("/", t.overview, "county"),
             ("/sites", t.sites, "sites"),
             ("/alarms", t.alarms, "alarms"),
+            ("/cases", t.cases, "cases"),
             ("/figures", t.figures, "figures"),
             ("/dead-letters", t.dead_letters, "dead_letters"),
         ]

@@ -55,18 +55,30 @@ fn copy(into: &Connection, file: &Path, mode: &str) -> rusqlite::Result<()> {
     let path = file.display().to_string();
     let path = path.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     into.execute("ATTACH DATABASE ?1 AS disk", [format!("file:{path}?{mode}")])?;
-    let copied = TABLES.iter().try_for_each(|table| {
-        // A database of an earlier version, whose disk failed before it was upgraded, lacks the newer tables.
-        let there = "SELECT COUNT(*) FROM disk.sqlite_master WHERE type = 'table' AND name = ?1";
-        if into.query_row(there, [table], |row| row.get::<_, i64>(0))? == 0 {
-            return Ok(());
+    let copied = take(into);
+    let detached = into.execute_batch("DETACH DATABASE disk");
+    copied.and(detached)
+}
+
+fn take(into: &Connection) -> rusqlite::Result<()> {
+    // A database of an earlier version, whose disk failed before it was upgraded, lacks the tables of the cases.
+    let has = |table: &str| {
+        let sql = "SELECT COUNT(*) FROM disk.sqlite_master WHERE type = 'table' AND name = ?1";
+        into.query_row(sql, [table], |row| Ok(row.get::<_, i64>(0)? > 0))
+    };
+    for table in TABLES {
+        if table.starts_with("case_") && !has(table)? {
+            continue;
         }
         let sql = format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM disk.{table}");
-        into.execute(&sql, []).map(|_| ())
-    });
-    let begun = copied.and_then(|()| into.execute("UPDATE alarm_cursor SET lsn = 0", []).map(|_| ()));
-    let detached = into.execute_batch("DETACH DATABASE disk");
-    begun.and(detached)
+        into.execute(&sql, [])?;
+    }
+    if !has("case_cursor")? {
+        // As at an upgrade: nobody files cases for the alarms of long ago.
+        let end = "UPDATE case_cursor SET seq = (SELECT COALESCE(MAX(seq), 0) FROM alarm_log)";
+        into.execute(end, [])?;
+    }
+    into.execute("UPDATE alarm_cursor SET lsn = 0", []).map(|_| ())
 }
 
 #[cfg(test)]
@@ -90,16 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn a_database_without_the_newer_tables_is_taken_over_without_them() {
+    fn a_database_that_knew_no_cases_is_taken_over_without_them() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let file = one.path().join("state.db");
         let on_disk = State::open(&file).unwrap();
         on_disk.set_meta("county", "small").unwrap();
-        let drop_it = |tx: &rusqlite::Transaction<'_>| tx.execute("DROP TABLE case_alarm", []);
-        on_disk.write("a test", drop_it).unwrap();
+        let log = "INSERT INTO alarm_log VALUES (7, 0, 'raised', 'a/B', 1, NULL, NULL, '{}')";
+        let older = format!("{log}; DROP TABLE case_alarm; DROP TABLE case_cursor;");
+        on_disk.write("a test", |tx| tx.execute_batch(&older)).unwrap();
         let copy = State::open(&two.path().join("state.db")).unwrap();
         copy.take_over(&file).unwrap();
         assert_eq!(copy.meta("county").unwrap().as_deref(), Some("small"));
+        // Its cases begin behind the alarms that it brought.
+        assert_eq!(copy.case_cursor().unwrap(), 7);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::view::AlarmView;
 
 /// Rows of the log that are taken in one transaction.
 const ROWS_MAX: usize = 256;
+/// Transactions in one turn: what the alarms of a minute of storm come to. The rest comes with the next turn.
+const STEPS_MAX: usize = 16;
 
 /// What one transaction will write.
 #[derive(Default)]
@@ -25,8 +27,20 @@ struct Step {
 }
 
 impl CaseService {
-    /// Takes what is new in the log of the alarms, at most 256 rows; the number of rows taken. Call it again until it
-    /// says 0, and then every second or so.
+    /// Takes all that is new in the log of the alarms, or as much as one turn takes (4,096 rows). Call it every second or so.
+    ///
+    /// # Errors
+    /// [`CaseError::State`] when the disk fails or a row is damaged; the same rows are taken by the next call.
+    pub fn catch_up(&self) -> Result<(), CaseError> {
+        for _ in 0..STEPS_MAX {
+            if self.follow()? < ROWS_MAX {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is new in the log of the alarms, at most 256 rows; the number of rows taken.
     ///
     /// # Errors
     /// [`CaseError::State`] when the disk fails or a row is damaged; the same rows are taken by the next call.

@@ -264,6 +264,13 @@ fn a_case_is_verified_when_telemetry_has_been_normal_and_closed_by_a_person() {
     let photo = Some("photo 17".into());
     let verified = cases.act(1, &Command::Verify { photo }, "Li", "looked").unwrap();
     assert_eq!(verified.state, CaseState::Verified);
+    // Nobody closes it over an alarm that came back a moment ago, although the log was not followed since.
+    desk.gas(51, 30.0);
+    let refused = cases.act(1, &Command::Close, "Li", "done").unwrap_err();
+    assert!(refused.to_string().contains("stands again"), "{refused}");
+    for (second, value) in [(56, 2.0), (67, 1.0)] {
+        desk.gas(second, value);
+    }
     let closed = cases.act(1, &Command::Close, "Li", "done").unwrap();
     assert_eq!(closed.state, CaseState::Closed);
     let (_, events) = cases.get(1).unwrap();
@@ -276,7 +283,7 @@ fn a_case_is_verified_when_telemetry_has_been_normal_and_closed_by_a_person() {
             .contains("normal for")
     );
     // The next alarm of the rule is another case.
-    desk.gas(60, 30.0);
+    desk.gas(90, 30.0);
     follow(&cases);
     assert_eq!(cases.counts().unwrap(), (1, 0));
     assert_eq!(cases.list(&CaseFilter::default()).unwrap()[0].id, 2);
