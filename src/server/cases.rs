@@ -1,6 +1,6 @@
 //! The cases of the server: their rules from the configuration, their service, and what follows the log of the alarms.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use alarms::AlarmService;
@@ -35,7 +35,7 @@ pub(crate) fn read_rules(file: &Path, config: &Config) -> Result<Rules, Failure>
     })
 }
 
-fn read(file: &Path, named: &PathBuf, what: &'static str) -> Result<(String, String), Failure> {
+fn read(file: &Path, named: &Path, what: &'static str) -> Result<(String, String), Failure> {
     let path = config::beside(file, named);
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path)
