@@ -313,7 +313,6 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     let service = open_alarms(state, catalogue, clock, sun(catalogue, policy)?, config)?;
     service.set_patience(ALARM_PATIENCE);
     service.replay_until(journal.newest());
-    let cases = cases::open(plan, &service, &series)?;
     let (viewer, live) = remote::live(config, catalogue, &service);
     let counters = Arc::new(StoreCounters::default());
     let consumers: Vec<Box<dyn Consumer>> = vec![
@@ -363,9 +362,9 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
         pipeline,
         remote,
         viewer,
+        cases: cases::open(plan, &service, &series)?,
         series,
         service,
-        cases,
         counters,
         live,
     }))

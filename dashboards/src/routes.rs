@@ -53,19 +53,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/metrics", get(api::operation::metrics))
         .route("/map.svg", get(api::map::svg))
-        .route("/charts/{device}/{file}", get(pages::charts::chart))
-        .route("/fragments/alarms", get(pages::alarm_item::fragment))
-        .route("/fragments/figures", get(pages::figures::fragment))
-        .route("/fragments/latest", get(pages::latest::fragment))
-        .route("/", get(pages::county::county))
-        .route("/sites", get(pages::sites::sites))
-        .route("/sites/{site}", get(pages::site::site))
-        .route("/alarms", get(pages::alarms::alarms))
-        .route("/cases", get(pages::cases::list))
-        .route("/cases/{id}", get(pages::case::one))
-        .route("/figures", get(pages::figures::list))
-        .route("/figures/{name}", get(pages::figures::one))
-        .route("/dead-letters", get(pages::dead_letters::dead_letters))
+        .merge(for_people())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), admit));
     // Who pushes is asked for a device's credentials, who registers itself for its token: not for one of the pages.
     let pushed = Router::new()
@@ -87,6 +75,24 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
         .layer(middleware::from_fn(protect))
         .with_state(app)
+}
+
+/// The pages, and what they fetch anew.
+fn for_people() -> Router<Arc<App>> {
+    Router::new()
+        .route("/charts/{device}/{file}", get(pages::charts::chart))
+        .route("/fragments/alarms", get(pages::alarm_item::fragment))
+        .route("/fragments/figures", get(pages::figures::fragment))
+        .route("/fragments/latest", get(pages::latest::fragment))
+        .route("/", get(pages::county::county))
+        .route("/sites", get(pages::sites::sites))
+        .route("/sites/{site}", get(pages::site::site))
+        .route("/alarms", get(pages::alarms::alarms))
+        .route("/cases", get(pages::cases::list))
+        .route("/cases/{id}", get(pages::case::one))
+        .route("/figures", get(pages::figures::list))
+        .route("/figures/{name}", get(pages::figures::one))
+        .route("/dead-letters", get(pages::dead_letters::dead_letters))
 }
 
 /// Lets in who may come in, and tells the handlers who it is.

@@ -168,8 +168,8 @@ impl Deadlines {
     #[must_use]
     pub fn row(&self, code: Option<&str>) -> Option<&DeadlineRow> {
         let fits = |row: &&DeadlineRow| {
-            let fits = |pattern: &Box<str>| code.is_some_and(|code| matches(pattern, code));
-            row.rules.iter().any(fits)
+            let mut rules = row.rules.iter();
+            rules.any(|pattern| code.is_some_and(|code| matches(pattern, code)))
         };
         self.rows.iter().find(fits).or_else(|| self.rows.last())
     }
@@ -199,8 +199,8 @@ impl Deadlines {
             if row.id.is_empty() || earlier.iter().any(|other| other.id == row.id) {
                 return Some(format!("the name {:?} is empty or stands there twice", row.id));
             }
-            let inner = |rule: &&Box<str>| rule.trim_matches('*').contains('*') || rule.is_empty();
-            if let Some(rule) = row.rules.iter().find(inner) {
+            let wrong = |rule: &str| rule.is_empty() || rule.trim_matches('*').contains('*');
+            if let Some(rule) = row.rules.iter().find(|rule| wrong(rule)) {
                 return Some(format!("{}: rule {rule:?}; one * at an end is allowed", row.id));
             }
         }

@@ -53,14 +53,14 @@ pub fn due(time: &WorkTime, begin: Timestamp, (handle, verify): (Amount, Amount)
     }
     let [handle, close] = walk.ends;
     let working = stages.iter().any(|(pace, _)| *pace == Pace::Working);
-    let years = [Some(begin), handle, close].into_iter().flatten();
+    let mut years = [Some(begin), handle, close].into_iter().flatten();
     let doubtful = |at: Timestamp| time.calendar.is_unconfirmed(time.year(at));
     Due {
         handle,
         close,
         stopped,
         unknown_year: walked.err().map(|NoYear(year)| year),
-        unconfirmed: working && years.map(doubtful).any(|doubt| doubt),
+        unconfirmed: working && years.any(doubtful),
     }
 }
 
