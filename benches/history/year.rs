@@ -106,11 +106,19 @@ struct Took {
 impl Took {
     /// Adds what `work` takes.
     fn add(&mut self, work: impl FnOnce()) {
-        let (begun, waited) = (process::now(), process::waited_for_a_core());
+        let (begun, waited) = (process::now(), waited_for_a_core());
         work();
         self.wall += begun.elapsed();
-        self.waited += process::waited_for_a_core().saturating_sub(waited);
+        self.waited += waited_for_a_core().saturating_sub(waited);
     }
+}
+
+/// How long this thread was ready to run and had no core, since its start. Source: the second field of `schedstat` in
+/// the kernel's scheduler statistics (`Documentation/scheduler/sched-stats.rst`); zero where it is not built in.
+fn waited_for_a_core() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split(' ').nth(1).and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 fn write(store: &SeriesStore, clock: &ManualClock, mut fleet: Fleet, days: i64) -> (Wrote, Fleet) {
@@ -136,7 +144,9 @@ fn write(store: &SeriesStore, clock: &ManualClock, mut fleet: Fleet, days: i64) 
             }
             store.flush().expect("the disk has room");
         });
-        wrote.compacted.add(|| store.compact().expect("the disk has room"));
+        wrote
+            .compacted
+            .add(|| store.compact().expect("the disk has room"));
         wrote.moved.add(|| {
             store.make_months(clock.now()).expect("the disk has room");
         });

@@ -22,14 +22,6 @@ pub(crate) fn cost(pid: u32) -> (f64, f64) {
     (ticks / 100.0, kib / 1024.0)
 }
 
-/// How long this thread was ready to run and had no core, since its start. Source: the second field of `schedstat` in
-/// the kernel's scheduler statistics (`Documentation/scheduler/sched-stats.rst`); zero where it is not built in.
-pub(crate) fn waited_for_a_core() -> std::time::Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split(' ').nth(1).and_then(|field| field.parse().ok());
-    std::time::Duration::from_nanos(nanoseconds.unwrap_or(0))
-}
-
 /// Cores and processor, for the head of a table.
 pub(crate) fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
