@@ -27,6 +27,15 @@ const EXIT_CODES: &str = "Exit codes:
   5  the data folder cannot be used (not writable, locked, of a later version)
   6  the disk failed, is full or holds damaged files; after three times in a row serve starts degraded";
 
+const REPLAY_FORMS: &str = "Example:
+  townwatch replay --rules rules.toml --input monday.jsonl --until 3600
+
+Exit codes:
+  0  played to the end
+  1  the output could not be written
+  2  wrong usage
+  3  the rules or a line of the input are refused; the message names file and line";
+
 /// Townwatch watches the utilities of a county: rural sewage stations, LPG depots, manhole covers and
 /// street lights 县域市政公用设施监测平台.
 #[derive(Debug, Parser)]
@@ -57,6 +66,10 @@ pub(crate) enum Command {
     /// Compute major hazards after GB 18218-2018 危险化学品重大危险源辨识, without a server.
     #[command(after_help = EXIT_CODES)]
     Hazard(Hazard),
+    /// Run the alarm engine itself over a file of rules and a file of input on a virtual clock, and print every transition
+    /// and notice as JSON lines. The same files give the same output to the byte.
+    #[command(after_help = REPLAY_FORMS)]
+    Replay(Replay),
     /// Speak to a Modbus unit without a server.
     #[command(subcommand)]
     Modbus(ModbusCommand),
@@ -230,6 +243,35 @@ pub(crate) struct Check {
     /// Print the findings as one JSON value.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `townwatch replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Rules, points, routes and roster: TOML, described in docs/rules.md.
+    #[arg(long, value_name = "FILE")]
+    pub rules: PathBuf,
+    /// What happens, in order of its time: JSON lines, described in docs/rules.md.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+    /// Until when, on the scale of "at", decimals allowed. Without it: until the last line of input.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub until: Option<Span>,
+}
+
+/// Seconds with decimals, on the millisecond grid.
+fn seconds(text: &str) -> Result<Span, String> {
+    let refused = || format!("{text:?} is no number of seconds of 0 or more");
+    let ms = (text.parse::<f64>().map_err(|_| refused())? * 1000.0).round();
+    if !(0.0..9e15).contains(&ms) {
+        return Err(refused());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative and bounded above"
+    )]
+    Ok(Span::from_millis(ms as u64))
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,7 @@ mod keeper;
 mod logging;
 mod push;
 mod remote;
+mod replay;
 mod retention;
 mod server;
 mod simulate;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Simulate(options) => runtime()?.block_on(simulate::run(options)),
         Command::Check(options) => check::run(&options),
         Command::Hazard(options) => hazard::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
         Command::Device(command) => device::run(&command),
         Command::Account(command) => account::run(&command),

@@ -1,41 +1,57 @@
-//! The alarm engine: samples, heard devices and the clock in, transitions out. It opens no file and no socket, reads
-//! no clock and allocates nothing for a sample that changes nothing.
+//! The alarm engine: samples, heard devices, what people do and the clock in, transitions out. It opens no file and no
+//! socket, reads no clock and allocates nothing for a sample that changes nothing.
 //!
 //! Its time is one axis, [`Engine::now`]: it never goes back, and every timer fires at its own deadline. At one
 //! instant a delay matures first, then comes the input, then silence. Source: `alarms.md` §2.1.
 //!
-//! Start with [`Engine::sample`], then `evaluate.rs` (the newest sample) and `late.rs` (the others).
+//! Start with [`Engine::sample`], then `judge.rs` (what a sample says), `evaluate.rs` (the newest sample), `late.rs` (the
+//! others), `occurrence.rs` (raise and clear), `tell.rs` (who hears of it).
 
-mod acknowledge;
+mod change;
 mod device;
 mod evaluate;
+mod event;
+mod flood;
+mod gateway;
 mod history;
+mod joint;
+mod judge;
 mod late;
 mod memory;
+mod occurrence;
+mod operate;
 mod persist;
 mod state;
+mod tell;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timers;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use telemetry::profile::Active;
 use telemetry::time::Span;
-use telemetry::{Bad, Catalogue, Point, Quality, SeriesId, Timestamp, Uncertain};
+use telemetry::{Bad, Point, Quality, SeriesId, Timestamp, Uncertain};
 
-use crate::lifecycle::{self, AlarmEvent};
-use crate::rules::{Daylight, Rule};
+use crate::rules::{Daylight, Plant, Rule};
 use crate::settings::AlarmSettings;
+use crate::telling::Telling;
 
-pub use acknowledge::Refusal;
+pub use event::{DigestItem, EventKind, Extra, NO_RULE, Tag, Tags, Transition};
 pub use memory::Seen;
+pub use operate::{Operator, Refusal};
 pub use persist::{DamagedState, StoredDevice, StoredRule};
-pub use state::{Acknowledgement, EventKind, RuleState, Side, Tag, Tags, Transition};
+pub use state::{Acknowledgement, RuleState, SetAside, Side};
 
 use memory::{DeviceMemory, PointMemory};
+use state::Rare;
 use timers::Timers;
+
+/// A sample that is older than this on arrival, and not back-fill, comes of a clock that was never set: its time of arrival is
+/// taken. Source: `alarms.md` §2.1: a clock is dead when it is years off.
+const DEAD_CLOCK: Span = Span::from_secs(365 * 86_400);
 
 /// The spans that the semantics name.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +64,8 @@ pub struct Spans {
     pub future_tolerance: Span,
     /// After start-up or provisioning.
     pub grace: Span,
+    /// The longest time for which a person may shelve an alarm.
+    pub shelve_max: Span,
 }
 
 impl From<&AlarmSettings> for Spans {
@@ -57,6 +75,7 @@ impl From<&AlarmSettings> for Spans {
             live_age: settings.live_age,
             future_tolerance: settings.future_tolerance,
             grace: settings.grace,
+            shelve_max: settings.shelve_max,
         }
     }
 }
@@ -65,6 +84,8 @@ impl From<&AlarmSettings> for Spans {
 pub struct Engine {
     spans: Spans,
     daylight: Arc<dyn Daylight>,
+    telling: Arc<Telling>,
+    plant: Plant,
     rules: Vec<Rule>,
     states: Vec<RuleState>,
     points: Vec<PointMemory>,
@@ -74,14 +95,20 @@ pub struct Engine {
     timers: Timers,
     /// When the one timer of each silence rule fires that counts.
     armed: Vec<Timestamp>,
+    /// The rule that tells of floods.
+    flood: Option<u32>,
     now: Timestamp,
     /// How far the wall clock stands from the engine's time, in ms.
     shift_ms: i64,
     /// Nothing is silent before: start-up + grace.
     silence_from: Timestamp,
     seq: u64,
+    /// Of the rules, from 1.
+    version: u32,
     dirty_rules: Vec<u32>,
     dirty_devices: Vec<u32>,
+    /// Rules whose history has yet to come to rest.
+    resting: BTreeSet<u32>,
 }
 
 const NO_POINT: u32 = u32::MAX;
@@ -97,36 +124,37 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine for `rules` (of [`crate::rules::compile`] for the same catalogue) that starts at `start`, where every device counts as
-    /// provisioned.
+    /// An engine for `rules` of `plant` that starts at `start`, where every device counts as provisioned.
     #[must_use]
     pub fn new(
-        catalogue: &Catalogue,
+        plant: Plant,
         rules: Vec<Rule>,
         spans: Spans,
         daylight: Arc<dyn Daylight>,
+        telling: Arc<Telling>,
         start: Timestamp,
     ) -> Self {
         let mut engine = Self {
             spans,
             daylight,
+            telling,
             states: vec![RuleState::default(); rules.len()],
             points: Vec::new(),
-            devices: catalogue
-                .devices()
-                .iter()
-                .map(|_| DeviceMemory::new(start))
-                .collect(),
+            devices: plant.devices.iter().map(|_| DeviceMemory::new(start)).collect(),
             by_series: Vec::new(),
             timers: Timers::default(),
             armed: vec![Timestamp::MAX; rules.len()],
+            flood: None,
             now: start,
             shift_ms: 0,
             silence_from: start,
             seq: 0,
+            version: 1,
             dirty_rules: Vec::new(),
             dirty_devices: Vec::new(),
+            resting: BTreeSet::new(),
             rules,
+            plant,
         };
         engine.wire();
         for device in 0..engine.devices.len() {
@@ -139,6 +167,12 @@ impl Engine {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// What stands behind the rules.
+    #[must_use]
+    pub const fn plant(&self) -> &Plant {
+        &self.plant
     }
 
     /// The state of a rule, by its place in [`Self::rules`].
@@ -182,6 +216,17 @@ impl Engine {
         self.now = self.now.max(to);
     }
 
+    /// Lets the time pass up to the input that comes at `to`: silence that falls due at that very instant comes after it.
+    pub fn advance_before_input(&mut self, to: Timestamp, out: &mut Vec<Transition>) {
+        self.fire(to, false, out);
+        self.now = self.now.max(to);
+    }
+
+    /// The process was down until `ready`: what fell due meanwhile is told as of then.
+    pub fn wake(&mut self, ready: Timestamp) {
+        self.now = self.now.max(ready);
+    }
+
     /// Nothing counts as silent before `until`.
     pub fn pardon(&mut self, until: Timestamp) {
         self.silence_from = self.silence_from.max(until);
@@ -197,11 +242,15 @@ impl Engine {
         Timestamp::from_millis(arrived.millis().saturating_sub(self.shift_ms))
     }
 
+    /// What the wall clock shows now.
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.millis().saturating_add(self.shift_ms))
+    }
+
     /// Takes in a sample that arrived at `point.arrived`.
     pub fn sample(&mut self, point: &Point, out: &mut Vec<Transition>) {
         let arrived = self.on_axis(point.arrived);
-        self.fire(arrived, false, out);
-        self.now = self.now.max(arrived);
+        self.advance_before_input(arrived, out);
         let owner = usize::try_from(point.series.0)
             .ok()
             .and_then(|number| self.by_series.get(number));
@@ -214,7 +263,7 @@ impl Engine {
         };
         let seen = self.believed(point, arrived);
         if !point.backfill {
-            self.clock_seen(device, &seen, out);
+            self.clock_seen(device, &seen, point.sample.time, out);
         }
         let Some(memory) = self.points.get(place) else {
             return;
@@ -232,12 +281,31 @@ impl Engine {
         }
     }
 
+    /// The event time and quality by which the engine takes a point now.
+    #[must_use]
+    pub fn taken(&self, point: &Point) -> (Timestamp, Quality) {
+        let seen = self.believed(point, self.on_axis(point.arrived));
+        (seen.time, seen.quality)
+    }
+
+    /// The version of the rules, from 1; it grows with every change of them.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How many alarms of a group are active.
+    #[must_use]
+    pub fn active_alarms(&self, group: usize) -> u32 {
+        self.active_in(group)
+    }
+
     fn live(&mut self, place: usize, seen: Seen, newest: bool, out: &mut Vec<Transition>) {
-        let lateness = self.spans.lateness;
+        let (lateness, live_age) = (self.spans.lateness, self.spans.live_age);
         let Some(memory) = self.points.get_mut(place) else {
             return;
         };
-        memory.insert(seen, lateness);
+        let index = memory.insert(seen, lateness, live_age);
         if newest {
             memory.settles_at = None;
         }
@@ -256,12 +324,20 @@ impl Engine {
             self.heard(device, seen.arrived, out);
         }
         self.each_rule(place, |engine, rule| {
+            if engine.is_out_of_force(rule) {
+                return;
+            }
             if newest {
-                engine.newest_sample(rule, seen, out);
+                let (verdict, decides, tags) = engine.judge_newest(rule, place, seen);
+                engine.newest_sample(rule, verdict, decides, tags, out);
+                engine.note_counter(rule, decides, tags, out);
             } else {
-                engine.late_sample(rule, place, seen, out);
+                engine.late_sample(rule, place, seen, index, out);
             }
         });
+        if newest {
+            self.joint_of_point(place, seen.time, out);
+        }
     }
 
     fn each_rule(&mut self, place: usize, mut apply: impl FnMut(&mut Self, u32)) {
@@ -276,11 +352,12 @@ impl Engine {
         }
     }
 
-    /// A sample from the future is taken at its arrival, with doubt.
+    /// A sample of a clock that lies is taken at its arrival, with doubt: one from the future, or from years ago.
     fn believed(&self, point: &Point, arrived: Timestamp) -> Seen {
         let sample = point.sample;
         let future = sample.time > point.arrived.plus(self.spans.future_tolerance);
-        let (time, quality) = if future {
+        let dead = !point.backfill && point.arrived.millis_since(sample.time) > DEAD_CLOCK.millis_i64();
+        let (time, quality) = if future || dead {
             (
                 point.arrived,
                 sample.quality.worse(Quality::Uncertain(Uncertain::ClockSkew)),
@@ -298,59 +375,6 @@ impl Engine {
         }
     }
 
-    /// Takes the life cycle one step on; whether anything changed.
-    fn step(&mut self, rule: u32, event: AlarmEvent) -> bool {
-        let Some(state) = self.state_mut(rule) else {
-            return false;
-        };
-        let (after, row) = lifecycle::after(state.alarm, event);
-        state.alarm = after;
-        state.occurrence = lifecycle::occurrence_after(state.occurrence, row);
-        if row.is_some() {
-            self.touch_rule(rule);
-        }
-        row.is_some()
-    }
-
-    /// Appends a transition with the state as it is now.
-    fn emit(
-        &mut self,
-        rule: u32,
-        at: Timestamp,
-        event: EventKind,
-        tags: Tags,
-        page: bool,
-        out: &mut Vec<Transition>,
-    ) {
-        self.seq += 1;
-        let seq = self.seq;
-        let Some(state) = self.state_mut(rule) else { return };
-        state.seq = seq;
-        if event == EventKind::Raised {
-            state.raised_seq = seq;
-        }
-        let since = if matches!(event, EventKind::Cleared | EventKind::PendingOff) {
-            state.ended.unwrap_or(state.since)
-        } else {
-            state.since
-        };
-        out.push(Transition {
-            seq,
-            at,
-            event,
-            rule,
-            occurrence: state.occurrence,
-            since,
-            value: state.value,
-            quality: state.quality,
-            state: state.alarm,
-            tags,
-            page,
-            after: state.clone(),
-        });
-        self.touch_rule(rule);
-    }
-
     fn rule(&self, rule: u32) -> Option<&Rule> {
         self.rules.get(usize::try_from(rule).ok()?)
     }
@@ -363,14 +387,33 @@ impl Engine {
         self.states.get_mut(usize::try_from(rule).ok()?)
     }
 
-    /// Whether the rule is looked at, at that event time.
+    fn rare(&self, rule: u32) -> Option<&Rare> {
+        self.state_of(rule)?.rare.as_deref()
+    }
+
+    fn rare_mut(&mut self, rule: u32) -> Option<&mut Rare> {
+        self.state_mut(rule).map(RuleState::rare_mut)
+    }
+
+    fn is_out_of_force(&self, rule: u32) -> bool {
+        self.state_of(rule).is_some_and(RuleState::is_disabled)
+    }
+
+    fn is_active(&self, rule: u32) -> bool {
+        self.state_of(rule).is_some_and(|state| state.alarm.is_active())
+    }
+
+    /// Whether the rule may raise at that event time.
     fn looks(&self, rule: u32, at: Timestamp) -> bool {
-        match self.rule(rule).map(|rule| rule.active) {
-            Some(Active::Always) => true,
-            Some(Active::LightingNight) => self.daylight.lights_due(at),
-            Some(Active::LightingDay) => !self.daylight.lights_due(at),
-            None => false,
-        }
+        let Some(found) = self.rule(rule) else {
+            return false;
+        };
+        let due = match found.active {
+            Active::Always => true,
+            Active::LightingNight => self.daylight.lights_due(at),
+            Active::LightingDay => !self.daylight.lights_due(at),
+        };
+        due && found.schedule.as_ref().is_none_or(|schedule| schedule.covers(at))
     }
 
     fn touch_rule(&mut self, rule: u32) {

@@ -6,14 +6,19 @@
 //! disk and in front of people; [`notify`] sends what it says; [`cases`] follow what is done about it.
 
 pub mod cases;
+pub mod condition_history;
 pub mod engine;
 pub mod figures;
 pub mod hazard;
+pub mod health;
 pub mod lifecycle;
+pub mod namur;
 pub mod notify;
+pub mod replay;
 pub mod rules;
 pub mod service;
 pub mod settings;
+pub mod telling;
 pub mod view;
 
 pub use cases::CaseService;

@@ -16,6 +16,7 @@ mod budget;
 mod digest;
 mod heartbeat;
 pub mod message;
+pub mod past;
 mod render;
 pub mod status;
 

@@ -12,6 +12,7 @@
 mod commit;
 mod early;
 mod list;
+mod operate;
 mod outbox;
 mod restore;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use early::Early;
 use list::bounded;
 pub(crate) use list::read_view;
 pub use list::{AlarmCounts, AlarmFilter};
+pub use operate::{AlarmAct, DeviceAct};
 pub use outbox::Queue;
 use writer::{Attempts, Pending, Shared};
 
@@ -68,6 +70,9 @@ pub enum AlarmError {
     /// A setting is out of range. Mend it.
     #[error("the settings of the alarms are wrong")]
     Settings(#[from] SettingsError),
+    /// A rule of a profile cannot be. Mend the profile.
+    #[error("the rules of the alarms are wrong")]
+    Rules(#[from] crate::rules::RuleError),
     /// The state database failed.
     #[error("alarms cannot be read or written")]
     State(#[from] StateError),
@@ -86,7 +91,15 @@ pub enum AlarmError {
         /// Which.
         id: String,
         /// Why.
-        why: &'static str,
+        why: String,
+    },
+    /// It may not be done, or not now; the text says why.
+    #[error("{what}: {why}")]
+    Refused {
+        /// The alarm or the device.
+        what: String,
+        /// Why.
+        why: String,
     },
     /// The system gave no thread.
     #[error("the thread that writes the alarms could not be started")]
@@ -173,7 +186,7 @@ impl AlarmService {
                 restored
                     .engine
                     .state(*place)
-                    .is_some_and(|state| state.alarm.is_open())
+                    .is_some_and(|state| state.shown().is_open())
             })
             .collect();
         let mono = clock.monotonic();
@@ -340,20 +353,16 @@ impl AlarmService {
             at,
         };
         let mut out = Vec::new();
-        let refused = |refusal| match refusal {
+        let refused = |refusal: Refusal| match refusal {
             Refusal::Unknown => unknown(),
-            Refusal::Superseded => AlarmError::NotOwed {
+            refusal => AlarmError::NotOwed {
                 id: id.to_owned(),
-                why: "a newer occurrence took its place",
-            },
-            Refusal::NotOwed => AlarmError::NotOwed {
-                id: id.to_owned(),
-                why: "it is acknowledged, or over",
+                why: refusal.to_string(),
             },
         };
         inner
             .engine
-            .acknowledge(place, occurrence, acknowledgement, &mut out)
+            .acknowledge(place, occurrence, acknowledgement, None, &mut out)
             .map_err(refused)?;
         let inner = self.write(inner, &out, true);
         let inner = self.settle(inner, ACKNOWLEDGE_PATIENCE);

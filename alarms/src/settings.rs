@@ -37,8 +37,17 @@ pub struct AlarmSettings {
     /// How long a signal must be good again before its sensor fault returns, so that a loose contact is one alarm and not
     /// a hundred; the same for a wrong device clock. Default `"1min"`, range `"0s"` to `"1d"`.
     pub fault_off_delay: Span,
+    /// The longest time for which a person may shelve an alarm. Default `"8h"`, range `"1min"` to `"24h"`.
+    pub shelve_max: Span,
     /// How long occurrences that are over and their log are kept. Default `"400d"`, range `"1d"` to `"3650d"`.
     pub keep: Span,
+    /// Who hears of which alarms: `[[alarms.route]]`. Default: everybody of everything.
+    #[serde(rename = "route")]
+    pub routes: Vec<crate::telling::Route>,
+    /// Who hears as well when nobody acknowledges: `[[alarms.escalation]]`. Default: nobody.
+    pub escalation: Vec<crate::telling::Step>,
+    /// Who is on duty when: `[[alarms.roster]]`. Default: nobody; recipients are then always on duty.
+    pub roster: Vec<crate::telling::Duty>,
     /// Where notices go. Default: none; notices are then kept in the outbox as `no_channel`.
     #[serde(rename = "webhook")]
     pub webhooks: Vec<WebhookSettings>,
@@ -76,7 +85,11 @@ impl Default for AlarmSettings {
             future_tolerance: Span::from_secs(60),
             grace: Span::from_secs(60),
             fault_off_delay: Span::from_secs(60),
+            shelve_max: Span::from_secs(8 * 3600),
             keep: Span::from_secs(400 * 86_400),
+            routes: Vec::new(),
+            escalation: Vec::new(),
+            roster: Vec::new(),
             webhooks: Vec::new(),
             channels: Vec::new(),
             recipients: Vec::new(),
@@ -90,6 +103,21 @@ impl Default for AlarmSettings {
 }
 
 impl AlarmSettings {
+    /// Who is told of what; `zone` is the county's.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for a route, a step or a duty that cannot be, or a zone that is none.
+    pub fn telling(&self, zone: &str) -> Result<crate::telling::Telling, SettingsError> {
+        let refused = |why| SettingsError {
+            field: "route, escalation, roster",
+            why,
+        };
+        let zone =
+            jiff::tz::TimeZone::get(zone).map_err(|_| refused(format!("there is no zone {zone:?}")))?;
+        let routes = self.routes.clone();
+        crate::telling::Telling::new(routes, &self.escalation, &self.roster, &zone).map_err(refused)
+    }
+
     /// What stands at the end of the key of every notice of an occurrence that was raised by transition `raised_seq`.
     pub(crate) fn key_suffix(&self, raised_seq: u64) -> &str {
         let restored = self.restored.iter().rev().find(|(after, _)| raised_seq > *after);
@@ -113,6 +141,12 @@ impl AlarmSettings {
         };
         let hooks = self.webhooks.iter().map(hook);
         hooks.chain(self.channels.iter().cloned()).collect()
+    }
+
+    /// Whether a route may name it: a recipient, a channel, a person of the roster, or everybody.
+    pub(crate) fn is_recipient(&self, name: &str) -> bool {
+        self.recipients.iter().any(|recipient| *recipient.name == *name)
+            || self.wanted().any(|(channel, _)| channel == name)
     }
 
     /// Name and least priority of every channel, webhooks first.
@@ -180,6 +214,7 @@ impl AlarmSettings {
             ("future_tolerance", self.future_tolerance, 0, 3600),
             ("grace", self.grace, 0, 3600),
             ("fault_off_delay", self.fault_off_delay, 0, 86_400),
+            ("shelve_max", self.shelve_max, 60, 86_400),
             ("keep", self.keep, 86_400, 3650 * 86_400),
         ];
         for (field, span, least, most) in ranges {
@@ -199,7 +234,27 @@ impl AlarmSettings {
                 });
             }
         }
+        self.check_telling()?;
         check::check(self)
+    }
+
+    /// A name that nobody bears would be told of nothing.
+    fn check_telling(&self) -> Result<(), SettingsError> {
+        let routed = self.routes.iter().map(|route| &route.to);
+        let escalated = self.escalation.iter().flat_map(|step| &step.to);
+        let on_duty = self.roster.iter().map(|duty| &duty.person);
+        for name in routed.chain(escalated).chain(on_duty) {
+            let shared = matches!(&**name, crate::telling::EVERYBODY | crate::telling::ON_CALL);
+            if !shared && !self.is_recipient(name) {
+                return Err(SettingsError {
+                    field: "route, escalation, roster",
+                    why: format!(
+                        "{name:?} is no recipient and no channel; a name of [[alarms.recipient]] or of a channel is expected"
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -117,7 +117,7 @@ impl AlarmView {
             limit: rule.condition.limit(),
             priority: rule.priority,
             life_safety: rule.life_safety,
-            state: state.alarm,
+            state: state.shown(),
             since: state.since,
             raised_at: state.raised_at,
             ended: state.ended,

@@ -13,6 +13,7 @@ pub(crate) mod figures;
 pub(crate) mod live;
 pub(crate) mod map;
 pub(crate) mod openapi;
+pub(crate) mod operate;
 pub(crate) mod operation;
 pub(crate) mod series;
 pub(crate) mod sites;

@@ -2,6 +2,7 @@
 
 mod service;
 
+pub use alarms::service::{AlarmAct as Act, DeviceAct};
 use std::pin::Pin;
 
 use serde::Serialize;
@@ -36,8 +37,18 @@ pub enum AlarmStage {
     Unacknowledged,
     /// The cause has gone and nobody has acknowledged.
     ReturnedUnacknowledged,
+    /// The cause has gone, a latch holds it, and nobody has acknowledged.
+    LatchedUnacknowledged,
     /// The cause stands and somebody knows.
     Acknowledged,
+    /// The cause has gone; a latch holds it until somebody resets it.
+    LatchedAcknowledged,
+    /// A person has set it aside for a time.
+    Shelved,
+    /// The alarm of its cause is raised.
+    SuppressedByDesign,
+    /// Its point is under maintenance.
+    OutOfService,
     /// Over.
     Normal,
 }
@@ -52,7 +63,10 @@ impl AlarmStage {
     /// Whether an acknowledgement is owed.
     #[must_use]
     pub const fn wants_acknowledgement(self) -> bool {
-        matches!(self, Self::Unacknowledged | Self::ReturnedUnacknowledged)
+        matches!(
+            self,
+            Self::Unacknowledged | Self::ReturnedUnacknowledged | Self::LatchedUnacknowledged
+        )
     }
 }
 
@@ -151,6 +165,14 @@ pub enum AckError {
         /// Why.
         why: String,
     },
+    /// It may not be done, or not now.
+    #[error("{what}: {why}")]
+    NotAllowed {
+        /// The alarm or the device.
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// Name or remark missing or too long.
     #[error("{0}")]
     Refused(String),
@@ -172,6 +194,18 @@ pub trait AlarmBook: Send + Sync {
     /// # Errors
     /// [`AckError`].
     fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError>;
+
+    /// Does something else to an alarm in the name of `by`, with its reason; on disk after `Ok`.
+    ///
+    /// # Errors
+    /// [`AckError`].
+    fn act(&self, id: &str, act: Act, by: &str, remark: &str) -> Result<AlarmView, AckError>;
+
+    /// Does something to all alarms of a device in the name of `by`, with its reason or permit; on disk after `Ok`.
+    ///
+    /// # Errors
+    /// [`AckError`].
+    fn act_on_device(&self, device: &str, act: DeviceAct, by: &str, remark: &str) -> Result<(), AckError>;
 
     /// What changes from now on.
     fn changes(&self) -> Box<dyn Changes>;

@@ -40,6 +40,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/export", get(api::export::export))
         .route("/alarms", get(api::alarms::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
+        .route("/alarms/{id}/{action}", post(api::operate::alarm))
+        .route("/devices/{device}/alarms/{action}", post(api::operate::device))
         .route("/cases", get(api::cases::list).post(api::cases::file))
         .route("/cases/{id}", get(api::cases::one))
         .route("/cases/{id}/{action}", post(api::cases::act))
@@ -152,6 +154,8 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
 mod access_tests;
 #[cfg(test)]
 mod case_tests;
+#[cfg(test)]
+mod operate_tests;
 #[cfg(test)]
 mod series_tests;
 #[cfg(test)]

@@ -20,7 +20,9 @@ use telemetry::{Catalogue, SeriesId, SiteId, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::access::Access;
-use crate::book::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
+use crate::book::{
+    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, Wanted,
+};
 use crate::exporter::{ExportJob, ExportOrder, Exporter};
 use crate::live::LiveFeed;
 use crate::registrar::{Changed, Credential, CredentialAction, Registrar, RegistrarError};
@@ -216,6 +218,30 @@ impl AlarmBook for MemoryBook {
         alarm.state = AlarmStage::Acknowledged;
         drop(self.changes.send(alarm.clone()));
         Ok(alarm.clone())
+    }
+
+    fn act(&self, id: &str, act: Act, by: &str, _remark: &str) -> Result<AlarmView, AckError> {
+        let mut all = self.alarms.lock().unwrap();
+        let found = all.iter_mut().find(|alarm| alarm.id == id);
+        let alarm = found.ok_or_else(|| AckError::Unknown(id.to_owned()))?;
+        if act == Act::Reset || alarm.life_safety {
+            return Err(AckError::NotAllowed {
+                what: id.to_owned(),
+                why: format!("{by} may not"),
+            });
+        }
+        alarm.state = AlarmStage::Shelved;
+        Ok(alarm.clone())
+    }
+
+    fn act_on_device(&self, device: &str, act: DeviceAct, by: &str, _remark: &str) -> Result<(), AckError> {
+        match act {
+            DeviceAct::EndTest => Err(AckError::NotAllowed {
+                what: device.to_owned(),
+                why: format!("{by} may not"),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn changes(&self) -> Box<dyn Changes> {

@@ -264,6 +264,11 @@ texts! {
     returned: "已恢复未确认", "returned, unacknowledged";
     active_acked: "已确认未消除", "acknowledged, active";
     active_unacked: "未确认", "active, unacknowledged";
+    latched_unacked: "锁存未确认", "latched, unacknowledged";
+    latched_acked: "锁存待复位", "latched, to be reset";
+    shelved: "已搁置", "shelved";
+    by_design: "设计抑制", "suppressed by design";
+    out_of_service: "停用", "out of service";
     history_note: "补传", "back-filled";
     uncertain: "存疑", "uncertain";
     chart_note: "线断处为无数据；× 坏值；○ 存疑值；色带为时段内最小至最大值", "a broken line is missing data; × bad value; ○ uncertain value; the band runs from least to greatest value";

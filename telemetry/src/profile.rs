@@ -187,7 +187,7 @@ pub struct RuleSpec {
     pub signal: Option<SignalName>,
     /// What it compares.
     pub kind: RuleKind,
-    /// For `high` (raise at or above) and `low` (raise at or below): the limit, in the signal's unit.
+    /// For `high` (raise at or above), `low` (raise at or below), `rate`, `counter` and `deviation`: the limit, in the signal's unit.
     pub limit: Option<Limit>,
     /// Distance from the limit at which the alarm may clear, in the signal's unit. Default 0.
     #[serde(default)]
@@ -195,8 +195,32 @@ pub struct RuleSpec {
     /// For `state`: the values that raise.
     #[serde(default)]
     pub values: Vec<f64>,
-    /// For `silence`: the longest time without a message.
+    /// For `silence`: the longest time without a message. For `stuck`: how long it has not moved; default `"24h"`.
     pub after: Option<Span>,
+    /// For `rate`: what the limit is per. Default `"60s"`.
+    pub per: Option<Span>,
+    /// For `rate`: between samples that are further apart nothing is known. Default `"300s"`.
+    pub max_gap: Option<Span>,
+    /// For `stuck`: how far it may move and still stand, in the signal's unit. Default 0.
+    #[serde(default)]
+    pub epsilon: f64,
+    /// For `stuck`: over how many good samples at least. Default 100.
+    pub samples: Option<u32>,
+    /// For `counter`: it passes its end at 2 to this power, 1 to 64. Default: never, every fall is a reset.
+    pub bits: Option<u32>,
+    /// For `counter`: over how long its growth is added up. Default: from one sample to the next.
+    pub window: Option<Span>,
+    /// For `deviation`: the signal it is compared with.
+    pub other: Option<SignalName>,
+    /// For `cel`: an expression in CEL over signals of the device, by their names.
+    pub expression: Option<Box<str>>,
+    /// Whether its alarm waits for a reset once it is over. Default false.
+    #[serde(default)]
+    pub latching: bool,
+    /// After how long an acknowledged alarm that is still active is owed again. Default: never.
+    pub re_alarm: Option<Span>,
+    /// At which hours of the county's civil day it may raise, `"22:00-06:00"`. Default: at all.
+    pub schedule: Option<Box<str>>,
     /// How long it must hold before it raises. Default 0.
     #[serde(default)]
     pub on_delay: Span,
@@ -220,6 +244,18 @@ pub enum RuleKind {
     Low,
     /// Raise while the value is one of `values`.
     State,
+    /// Raise when the value has changed.
+    Change,
+    /// Raise when it moves by the limit or more in `per`.
+    Rate,
+    /// Raise when it has not moved by more than `epsilon` for `after`.
+    Stuck,
+    /// Raise when it has grown by the limit or more in `window`.
+    Counter,
+    /// Raise when it is the limit or more away from `other`.
+    Deviation,
+    /// Raise while `expression` is true.
+    Cel,
     /// Raise when nothing has come for `after`, by the clock.
     Silence,
 }

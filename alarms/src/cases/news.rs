@@ -62,7 +62,11 @@ impl News {
             _ => Kind::Other,
         };
         let state = body.get("state").and_then(Value::as_str).unwrap_or_default();
-        let over = matches!(state, "normal" | "returned_unacknowledged");
+        // A latch holds the alarm, not its cause.
+        let over = matches!(
+            state,
+            "normal" | "returned_unacknowledged" | "latched_unacknowledged" | "latched_acknowledged"
+        );
         let tags = body.get("tags").and_then(Value::as_array);
         let quiet = |tag: &Value| matches!(tag.as_str(), Some("historical" | "test"));
         Self {

@@ -4,9 +4,10 @@ use telemetry::profile::Active;
 use telemetry::time::Span;
 use telemetry::{Quality, Timestamp, Uncertain};
 
+use super::gateway::Gateway;
 use super::memory::Seen;
 use super::state::Pending;
-use super::timers::{Timer, What};
+use super::timers::What;
 use super::{Engine, EventKind, Side, Tags, Transition};
 use crate::rules::Condition;
 
@@ -21,7 +22,14 @@ impl Engine {
             match timer.what {
                 What::Delay => self.delay_due(timer.place, timer.at, out),
                 What::Settle => self.settle_due(timer.place, timer.at, out),
+                What::Unshelve => self.shelf_fires(timer.place, timer.at, out),
+                What::Permit => self.permit_fires(timer.place, timer.at, out),
+                What::Escalate => self.escalation_fires(timer.place, timer.at, out),
+                What::ReAlarm => self.re_alarm_fires(timer.place, timer.at, out),
+                What::Interval => self.interval_ends(timer.place, timer.at, out),
+                What::Digest => self.digest_fires(timer.place, timer.at, out),
                 What::Silence => self.silence_fires(timer.place, timer.at, out),
+                What::Behind => self.behind_fires(timer.place, timer.at, out),
             }
         }
     }
@@ -29,8 +37,7 @@ impl Engine {
     /// A message of the device arrived, whatever was in it.
     pub fn hear(&mut self, device: usize, arrived: Timestamp, out: &mut Vec<Transition>) {
         let arrived = self.on_axis(arrived);
-        self.fire(arrived, false, out);
-        self.now = self.now.max(arrived);
+        self.advance_before_input(arrived, out);
         self.heard(device, arrived, out);
     }
 
@@ -42,9 +49,21 @@ impl Engine {
             return;
         }
         let first = memory.heard.replace(arrived).is_none();
-        let (silent, rules) = (memory.silent, memory.silence_rules.len());
+        memory.held = false;
+        let (attention, rules) = (memory.silent || memory.behind, memory.silence_rules.len());
         self.touch_device(device);
-        if !silent && !first {
+        if let Some(gateway) = self.plant.devices.get(device).and_then(|device| device.gateway) {
+            if self
+                .plant
+                .devices
+                .get(gateway)
+                .is_some_and(|gateway| gateway.mute)
+            {
+                self.heard(gateway, arrived, out);
+            }
+            self.release_held(gateway);
+        }
+        if !attention && !first {
             return;
         }
         for index in 0..rules {
@@ -65,11 +84,7 @@ impl Engine {
             .and_then(|place| self.armed.get_mut(place))
         {
             *armed = at;
-            self.timers.push(Timer {
-                at,
-                what: What::Silence,
-                place: rule,
-            });
+            self.timers.push(at, What::Silence, rule);
         }
     }
 
@@ -106,19 +121,38 @@ impl Engine {
 
     fn silence_fires(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
         let armed = usize::try_from(rule).ok().and_then(|place| self.armed.get(place));
-        if armed != Some(&at) || self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
+        if armed != Some(&at) || self.is_active(rule) || self.is_out_of_force(rule) {
             return;
         }
         let due = self.silence_due(rule);
-        let due = if due > at {
-            due
+        let later = if due > at {
+            Some(due)
         } else {
-            self.due_by_daylight(rule, at).unwrap_or(at)
+            self.due_by_daylight(rule, at)
         };
-        if due > at {
-            self.arm_silence(rule, due);
+        if let Some(later) = later.filter(|later| *later > at) {
+            self.arm_silence(rule, later);
             return;
         }
+        let Some(device) = self.rule(rule).map(|rule| rule.device) else {
+            return;
+        };
+        match self.gateway_at(device, due) {
+            Gateway::Speaks => {}
+            Gateway::Silent => self.gateway_falls_silent(device, out),
+            Gateway::Doubtful(until) => {
+                if let Some(memory) = self.devices.get_mut(device) {
+                    memory.held = true;
+                }
+                self.arm_silence(rule, until);
+                return;
+            }
+        }
+        self.raise_silence(rule, out);
+    }
+
+    /// Raises a silence rule: since the last message, or for what was never heard since it was provisioned.
+    pub(super) fn raise_silence(&mut self, rule: u32, out: &mut Vec<Transition>) {
         let base = self.silence_base(rule);
         let grace = self.spans.grace;
         let since = match self.rule(rule).and_then(|rule| self.devices.get(rule.device)) {
@@ -129,9 +163,18 @@ impl Engine {
             state.value = None;
             state.quality = Quality::Good;
         }
-        self.raise(rule, since, at, Tags::NONE, out);
-        if let Some(device) = self.rule(rule).map(|rule| rule.device) {
-            self.fall_silent(device, rule, at, out);
+        let Some(device) = self.rule(rule).map(|rule| rule.device) else {
+            return;
+        };
+        let whole = self.rule(rule).is_some_and(|rule| rule.series.is_none());
+        if let Some(memory) = self.devices.get_mut(device) {
+            memory.held = false;
+            memory.silent = memory.silent || whole;
+        }
+        self.raise(rule, since, Tags::NONE, out);
+        self.fall_silent(device, rule, out);
+        if self.is_gateway(device) {
+            self.suppress_children(device, out);
         }
     }
 
@@ -168,16 +211,12 @@ impl Engine {
         Some(on.plus(after))
     }
 
-    /// Holds and marks every alarm of the device, and freezes its delays.
-    fn fall_silent(&mut self, device: usize, silence: u32, at: Timestamp, out: &mut Vec<Transition>) {
+    /// Holds and marks every alarm of the device, and freezes its delays. Where none is active the silence itself bears the mark.
+    fn fall_silent(&mut self, device: usize, silence: u32, out: &mut Vec<Transition>) {
         let series = self.rule(silence).and_then(|rule| rule.series);
-        let Some(memory) = self.devices.get_mut(device) else {
-            return;
-        };
-        if series.is_none() {
-            memory.silent = true;
-        }
-        for index in 0..memory.rules.len() {
+        let mut any = false;
+        let rules = self.devices.get(device).map_or(0, |memory| memory.rules.len());
+        for index in 0..rules {
             let rule = self
                 .devices
                 .get(device)
@@ -191,21 +230,30 @@ impl Engine {
             {
                 continue;
             }
-            let Some(state) = self.state_mut(rule) else {
-                continue;
-            };
-            let frozen = state.pending.is_some();
-            if let Some(pending) = &mut state.pending {
-                pending.frozen = true;
-            }
-            let held = state.alarm.is_active() && !state.stale;
-            state.stale = state.stale || held;
-            if held {
-                self.emit(rule, at, EventKind::Stale, Tags::NONE, false, out);
-            } else if frozen {
-                self.touch_rule(rule);
-            }
+            any |= self.hold(rule, out);
         }
+        if !any {
+            self.emit(silence, EventKind::Stale, Tags::NONE, false, out);
+        }
+    }
+
+    /// Marks an active alarm as stale, and freezes a delay; whether it was active.
+    fn hold(&mut self, rule: u32, out: &mut Vec<Transition>) -> bool {
+        let Some(state) = self.state_mut(rule) else {
+            return false;
+        };
+        let frozen = state.pending.is_some();
+        if let Some(pending) = &mut state.pending {
+            pending.frozen = true;
+        }
+        let held = state.alarm.is_active() && !state.stale;
+        state.stale = state.stale || held;
+        if held {
+            self.emit(rule, EventKind::Stale, Tags::NONE, false, out);
+        } else if frozen {
+            self.touch_rule(rule);
+        }
+        held
     }
 
     /// What a silence rule waited for has come, for the first time ever or again.
@@ -216,34 +264,72 @@ impl Engine {
         arrived: Timestamp,
         out: &mut Vec<Transition>,
     ) {
-        let Some(state) = self.state_of(rule) else { return };
-        if !state.alarm.is_active() {
+        if !self.is_active(rule) {
             if first {
                 self.arm_silence(rule, self.silence_due(rule));
             }
+            self.resume_behind(rule, out);
             return;
         }
         let Some((device, series)) = self.rule(rule).map(|rule| (rule.device, rule.series)) else {
             return;
         };
-        self.clear(rule, arrived, self.now, Tags::NONE, out);
-        let due = self.silence_due(rule);
-        self.arm_silence(rule, due);
+        // Before anybody asks what the device is worth it is not silent any more.
         if series.is_none() {
             let still = self.devices.get(device).is_some_and(|memory| {
-                memory
-                    .silence_rules
-                    .iter()
-                    .any(|rule| self.state_of(*rule).is_some_and(|state| state.alarm.is_active()))
+                let mut others = memory.silence_rules.iter().filter(|other| **other != rule);
+                others.any(|other| self.is_active(*other))
             });
             if let Some(memory) = self.devices.get_mut(device) {
                 memory.silent = still;
             }
         }
+        self.mark_gap(device, series, arrived);
+        self.clear(rule, arrived, Tags::NONE, out);
+        self.resume_behind(rule, out);
+        if !self.any_stale(device) {
+            self.emit(rule, EventKind::Fresh, Tags::NONE, false, out);
+        }
+        let due = self.silence_due(rule);
+        self.arm_silence(rule, due);
+        if self.is_gateway(device) {
+            self.gateway_returns(device);
+        }
+    }
+
+    /// A silence is over: a delay does not reach back beyond it.
+    fn mark_gap(&mut self, device: usize, series: Option<telemetry::SeriesId>, arrived: Timestamp) {
+        let Some(points) = self.devices.get(device).map(|memory| memory.points.clone()) else {
+            return;
+        };
+        for place in points {
+            let point = usize::try_from(place)
+                .ok()
+                .and_then(|place| self.points.get_mut(place));
+            if let Some(point) = point
+                && series.is_none_or(|series| series == point.series)
+            {
+                point.resumed = Some(arrived);
+            }
+        }
+        self.touch_device(device);
+    }
+
+    fn any_stale(&self, device: usize) -> bool {
+        let rules = self.devices.get(device).map_or(&[][..], |memory| &memory.rules);
+        rules
+            .iter()
+            .any(|rule| self.state_of(*rule).is_some_and(|state| state.stale))
     }
 
     /// Whether the clock of the device lied in this sample.
-    pub(super) fn clock_seen(&mut self, device: usize, seen: &Seen, out: &mut Vec<Transition>) {
+    pub(super) fn clock_seen(
+        &mut self,
+        device: usize,
+        seen: &Seen,
+        device_time: Timestamp,
+        out: &mut Vec<Transition>,
+    ) {
         let lies = seen.quality == Quality::Uncertain(Uncertain::ClockSkew);
         let Some(rule) = self.devices.get(device).and_then(|memory| memory.clock_rule) else {
             return;
@@ -255,15 +341,19 @@ impl Engine {
             self.drop_pending(rule);
             if !active {
                 self.set_value(rule, *seen);
-                if let Some(state) = self.state_mut(rule) {
-                    state.value = None;
+                if let Some(rare) = self.rare_mut(rule) {
+                    rare.device_time = Some(device_time);
                 }
-                self.raise(rule, at, self.now, Tags::NONE, out);
+                self.raise(rule, at, Tags::NONE, out);
             }
         } else if active && !seen.quality.is_bad() && pending.is_none_or(|pending| pending.frozen) {
             let Some(delay) = self.rule(rule).map(|rule| rule.off_delay) else {
                 return;
             };
+            if delay == Span::ZERO {
+                self.clear(rule, at, Tags::NONE, out);
+                return;
+            }
             let deadline = at.plus(delay).max(self.now);
             let off = Pending {
                 side: Side::Off,

@@ -4,35 +4,51 @@ use telemetry::Timestamp;
 
 use super::memory::Seen;
 use super::state::Pending;
-use super::timers::{Timer, What};
-use super::{Engine, EventKind, Side, Tag, Tags, Transition};
-use crate::lifecycle::AlarmEvent;
+use super::timers::What;
+use super::{Engine, EventKind, Side, Tags, Transition};
 use crate::rules::Verdict;
 
 impl Engine {
-    /// Judges the newest sample of a point by one of its rules.
-    pub(super) fn newest_sample(&mut self, rule: u32, seen: Seen, out: &mut Vec<Transition>) {
-        let Some(condition) = self.rule(rule).map(|rule| &rule.condition) else {
-            return;
-        };
-        let verdict = condition.judge(seen.value, seen.quality);
+    /// Takes in what the newest sample says about a rule; `tags` are those of what it found out.
+    pub(super) fn newest_sample(
+        &mut self,
+        rule: u32,
+        verdict: Verdict,
+        seen: Seen,
+        tags: Tags,
+        out: &mut Vec<Transition>,
+    ) {
         let Some(state) = self.state_of(rule) else { return };
-        let quiet = !state.alarm.is_active() && state.pending.is_none();
-        if quiet && verdict != Verdict::Violates {
+        let active = state.alarm.is_active();
+        if !active && state.pending.is_none() && verdict != Verdict::Violates {
             return;
         }
-        if !self.looks(rule, seen.time) {
+        // Outside of its hours a rule raises nothing; what it raised may still clear by the clock's hours.
+        if !self.looks(rule, seen.time) && !self.may_clear_outside(rule, verdict) {
             return;
         }
         self.freshen(rule, out);
-        if self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
+        if active {
             self.newest_while_active(rule, verdict, seen, out);
         } else {
-            self.newest_while_normal(rule, verdict, seen, out);
+            self.newest_while_normal(rule, verdict, seen, tags, out);
         }
     }
 
-    fn newest_while_normal(&mut self, rule: u32, verdict: Verdict, seen: Seen, out: &mut Vec<Transition>) {
+    /// A schedule says when a rule may raise. That a lamp is off by day, in contrast, is no end of its fault.
+    fn may_clear_outside(&self, rule: u32, verdict: Verdict) -> bool {
+        let scheduled = self.rule(rule).is_some_and(|rule| rule.schedule.is_some());
+        scheduled && verdict != Verdict::Violates
+    }
+
+    fn newest_while_normal(
+        &mut self,
+        rule: u32,
+        verdict: Verdict,
+        seen: Seen,
+        tags: Tags,
+        out: &mut Vec<Transition>,
+    ) {
         if verdict.is_contrary() {
             self.drop_pending(rule);
         }
@@ -64,14 +80,10 @@ impl Engine {
         };
         let matured = seen.time.millis_since(pending.start) >= delay;
         if matured {
-            let tags = if pending.late {
-                Tags::of(Tag::Late)
-            } else {
-                Tags::NONE
-            };
-            self.raise(rule, pending.start, self.now, tags, out);
+            let tags = tags.and(Tags::late(pending.late));
+            self.raise(rule, pending.start, tags, out);
         } else if pending.frozen || pending.waits {
-            self.resume(rule, pending);
+            self.go_on(rule, pending);
         }
     }
 
@@ -98,11 +110,11 @@ impl Engine {
                 });
                 if seen.time.millis_since(pending.start) >= delay {
                     self.set_value(rule, seen);
-                    self.clear(rule, pending.start, self.now, Tags::NONE, out);
+                    self.clear(rule, pending.start, Tags::NONE, out);
                 } else if self.state_of(rule).and_then(|state| state.pending) != Some(pending) {
                     self.begin(rule, pending, out);
                 } else if pending.waits {
-                    self.resume(rule, pending);
+                    self.go_on(rule, pending);
                 }
             }
             Verdict::Clears { good: false } | Verdict::Nothing => {}
@@ -122,34 +134,19 @@ impl Engine {
         let moved = self.state_of(rule).is_some_and(|state| state.pending.is_some());
         let Some(state) = self.state_mut(rule) else { return };
         state.pending = Some(pending);
-        self.timers.push(Timer {
-            at: pending.deadline,
-            what: What::Delay,
-            place: rule,
-        });
+        self.timers.push(pending.deadline, What::Delay, rule);
         self.touch_rule(rule);
         if !moved {
-            self.emit_pending(rule, kind, pending, self.now, out);
-        }
-    }
-
-    /// A delay that begins to run is shown with its own start.
-    fn emit_pending(
-        &mut self,
-        rule: u32,
-        kind: EventKind,
-        pending: Pending,
-        at: Timestamp,
-        out: &mut Vec<Transition>,
-    ) {
-        self.emit(rule, at, kind, Tags::NONE, false, out);
-        if let Some(transition) = out.last_mut() {
-            transition.since = pending.start;
+            // A delay that begins to run is shown with its own start.
+            self.emit(rule, kind, Tags::NONE, false, out);
+            if let Some(transition) = out.last_mut() {
+                transition.since = pending.start;
+            }
         }
     }
 
     /// A delay that was held up goes on: it matures at its deadline, or now.
-    fn resume(&mut self, rule: u32, pending: Pending) {
+    fn go_on(&mut self, rule: u32, pending: Pending) {
         let at = pending.deadline.max(self.now);
         if let Some(state) = self.state_mut(rule) {
             state.pending = Some(Pending {
@@ -159,17 +156,19 @@ impl Engine {
                 ..pending
             });
         }
-        self.timers.push(Timer {
-            at,
-            what: What::Delay,
-            place: rule,
-        });
+        self.timers.push(at, What::Delay, rule);
         self.touch_rule(rule);
     }
 
     pub(super) fn drop_pending(&mut self, rule: u32) {
         let Some(state) = self.state_mut(rule) else { return };
         if state.pending.take().is_some() {
+            state.latch = state.latch && state.alarm.is_active();
+            if state.occurrence == 0 {
+                // As if nothing had been.
+                state.value = None;
+                state.quality = telemetry::Quality::Good;
+            }
             self.touch_rule(rule);
         }
     }
@@ -182,17 +181,15 @@ impl Engine {
         if pending.deadline != at || pending.frozen || pending.waits {
             return;
         }
+        let unknown = self.is_unknown(rule);
         match pending.side {
             Side::On if !self.looks(rule, at) => self.drop_pending(rule),
-            Side::On => {
-                let tags = if pending.late {
-                    Tags::of(Tag::Late)
-                } else {
-                    Tags::NONE
-                };
-                self.raise(rule, pending.start, at, tags, out);
+            Side::On if !unknown => self.raise(rule, pending.start, Tags::late(pending.late), out),
+            Side::Off if !unknown && !self.newest_is_bad(rule) => {
+                self.note_end(rule, pending);
+                self.clear(rule, pending.start, Tags::NONE, out);
             }
-            Side::Off if self.newest_is_bad(rule) => {
+            Side::On | Side::Off => {
                 if let Some(state) = self.state_mut(rule) {
                     state.pending = Some(Pending {
                         waits: true,
@@ -200,10 +197,6 @@ impl Engine {
                     });
                 }
                 self.touch_rule(rule);
-            }
-            Side::Off => {
-                self.note_end(rule, pending);
-                self.clear(rule, pending.start, at, Tags::NONE, out);
             }
         }
     }
@@ -234,65 +227,28 @@ impl Engine {
         }
     }
 
-    pub(super) fn raise(
-        &mut self,
-        rule: u32,
-        since: Timestamp,
-        at: Timestamp,
-        tags: Tags,
-        out: &mut Vec<Transition>,
-    ) {
-        if !self.step(rule, AlarmEvent::Raise) {
-            return;
-        }
-        if let Some(state) = self.state_mut(rule) {
-            state.pending = None;
-            state.since = since;
-            state.ended = None;
-            state.raised_at = at;
-            state.returned_at = None;
-            state.acknowledged = None;
-            state.stale = false;
-            state.tags = tags;
-        }
-        self.emit(rule, at, EventKind::Raised, tags, true, out);
-    }
-
-    pub(super) fn clear(
-        &mut self,
-        rule: u32,
-        since: Timestamp,
-        at: Timestamp,
-        tags: Tags,
-        out: &mut Vec<Transition>,
-    ) {
-        if !self.step(rule, AlarmEvent::Clear) {
-            return;
-        }
-        if let Some(state) = self.state_mut(rule) {
-            state.pending = None;
-            state.ended = Some(since);
-            state.returned_at = Some(at);
-            state.stale = false;
-        }
-        self.emit(rule, at, EventKind::Cleared, tags, true, out);
-    }
-
     pub(super) fn set_value(&mut self, rule: u32, seen: Seen) {
+        let Some(condition) = self.rule(rule).map(|rule| &rule.condition) else {
+            return;
+        };
+        let over = condition.is_over_range(seen.value, seen.quality);
+        let shown = !condition.is_without_value();
         if let Some(state) = self.state_mut(rule) {
-            state.value = Some(seen.value);
+            state.value = shown.then_some(seen.value);
             state.quality = seen.quality;
+            // Over-range latches by itself, whatever the rule says.
+            state.latch = state.latch || over;
         }
         self.touch_rule(rule);
     }
 
     /// The device speaks again; a back-filled value that is judged under its silence does not mean that.
-    fn freshen(&mut self, rule: u32, out: &mut Vec<Transition>) {
+    pub(super) fn freshen(&mut self, rule: u32, out: &mut Vec<Transition>) {
         let silent = self.rule(rule).is_some_and(|rule| self.is_silent(rule.device));
         let Some(state) = self.state_mut(rule).filter(|state| state.stale && !silent) else {
             return;
         };
         state.stale = false;
-        self.emit(rule, self.now, EventKind::Fresh, Tags::NONE, false, out);
+        self.emit(rule, EventKind::Fresh, Tags::NONE, false, out);
     }
 }

@@ -38,15 +38,23 @@ impl Run {
 }
 
 impl Engine {
-    /// Judges a sample that is not the newest of its point by one of its rules.
-    pub(super) fn late_sample(&mut self, rule: u32, place: usize, seen: Seen, out: &mut Vec<Transition>) {
+    /// Judges a sample that is not the newest of its point by one of its rules; `index` is its place among those remembered.
+    pub(super) fn late_sample(
+        &mut self,
+        rule: u32,
+        place: usize,
+        seen: Seen,
+        index: Option<usize>,
+        out: &mut Vec<Transition>,
+    ) {
         let Some(found) = self.rule(rule) else { return };
-        // A late bad sample says nothing about the sensor as it is now.
-        if matches!(found.condition, crate::rules::Condition::Fault { .. }) || !self.looks(rule, seen.time) {
+        // A late bad sample says nothing about the sensor as it is now, and a memory of samples in order none about the past.
+        if !found.condition.is_of_samples() || !self.looks(rule, seen.time) {
             return;
         }
-        let verdict = self.verdict(rule, &seen);
-        if self.state_of(rule).is_some_and(|state| state.alarm.is_active()) {
+        let (verdict, value) = self.judge_at(rule, place, seen, index);
+        let seen = Seen { value, ..seen };
+        if self.is_active(rule) {
             self.late_while_active(rule, place, verdict, seen, out);
         } else if verdict == Verdict::Violates {
             if self.contrary_after(rule, place, seen.time).is_some() {
@@ -73,19 +81,12 @@ impl Engine {
         match verdict {
             Verdict::Violates if seen.time < since => {
                 let alone = self
-                    .contrary_after(rule, place, seen.time)
-                    .is_some_and(|at| at < since);
+                    .separated_after(rule, place, seen.time)
+                    .is_some_and(|end| end.time < since);
                 if let Some(state) = self.state_mut(rule).filter(|_| !alone) {
                     state.since = seen.time;
                 }
-                self.emit(
-                    rule,
-                    self.now,
-                    EventKind::Annotated,
-                    Tags::of(Tag::Late),
-                    false,
-                    out,
-                );
+                self.emit(rule, EventKind::Annotated, Tags::of(Tag::Late), false, out);
             }
             Verdict::Violates | Verdict::Between { .. } => {
                 if pending.is_some_and(|pending| seen.time >= pending.start) {
@@ -98,7 +99,7 @@ impl Engine {
                     if let Some(state) = self.state_mut(rule) {
                         state.tags = state.tags.and(Tags::of(Tag::Contradicted));
                     }
-                    self.emit(rule, self.now, EventKind::Annotated, tags, false, out);
+                    self.emit(rule, EventKind::Annotated, tags, false, out);
                 }
                 self.restart_off(rule, place, out);
             }
@@ -106,35 +107,76 @@ impl Engine {
         }
     }
 
-    /// A violation with something contrary after it: an occurrence of its own that is over already, or more of the one
-    /// that was.
+    /// A violation with something contrary after it: an occurrence of its own, most likely over already, or more of the one that was.
     fn momentary(&mut self, rule: u32, place: usize, seen: Seen, out: &mut Vec<Transition>) {
-        let Some(contrary) = self.contrary_after(rule, place, seen.time) else {
+        let Some((first, over)) = self.occurrence_around(rule, place, seen.time) else {
             return;
         };
-        let run = self.run_before(rule, place, contrary, seen);
         let Some(state) = self.state_of(rule) else { return };
-        let at = self.now;
         if let Some(ended) = state.ended
-            && run.first.time < ended
-            && contrary > state.since
+            && first < ended
+            && over.is_none_or(|end| end.time > state.since)
         {
-            if run.first.time < state.since {
+            if first < state.since {
                 if let Some(state) = self.state_mut(rule) {
-                    state.since = run.first.time;
+                    state.since = first;
                 }
-                self.emit(rule, at, EventKind::Annotated, Tags::of(Tag::Late), false, out);
+                self.emit(rule, EventKind::Annotated, Tags::of(Tag::Late), false, out);
             }
             return;
         }
-        let delay = self.rule(rule).map_or(0, |rule| rule.on_delay.millis_i64());
-        if run.last.time.millis_since(run.first.time) < delay {
-            return;
-        }
-        let tags = Tags::of(Tag::Late).and(Tags::of(Tag::Momentary));
+        let momentary = over.map_or(Tags::NONE, |_| Tags::of(Tag::Momentary));
         self.set_value(rule, seen);
-        self.raise(rule, run.first.time, at, tags, out);
-        self.restart_off(rule, place, out);
+        self.raise(rule, first, Tags::of(Tag::Late).and(momentary), out);
+        let again = over.filter(|end| {
+            let mut verdicts = self.verdicts(rule, place);
+            verdicts.any(|(seen, verdict)| seen.time > end.time && verdict == Verdict::Violates)
+        });
+        if let Some(end) = again {
+            // What came after it is known already: it ended where the first sample of its end stands.
+            self.set_value(rule, end);
+            self.clear(rule, end.time, momentary, out);
+        } else {
+            self.restart_off(rule, place, out);
+        }
+    }
+
+    /// The occurrence that holds a violation at `time`, by the samples that are remembered: where it begins, and the sample that
+    /// ends it. None where the violations around it do not last as long as the rule asks. Once they have, the dead band is in
+    /// force, and only what lies beyond it ends the occurrence.
+    fn occurrence_around(
+        &self,
+        rule: u32,
+        place: usize,
+        time: Timestamp,
+    ) -> Option<(Timestamp, Option<Seen>)> {
+        let delay = self.rule(rule)?.on_delay.millis_i64();
+        let gap = self.gap_in_delays(rule, place, Side::On);
+        let mut run: Option<(Timestamp, Timestamp)> = None;
+        let mut before = None;
+        for (seen, verdict) in self.verdicts(rule, place) {
+            let lasts = |(first, last): (Timestamp, Timestamp)| last.millis_since(first) >= delay;
+            let alarm = run.is_some_and(lasts);
+            let parted = gap.is_some_and(|gap| before.is_some_and(|at| at < gap) && seen.arrived >= gap);
+            run = run.filter(|_| alarm || !parted);
+            before = Some(seen.arrived);
+            match verdict {
+                Verdict::Violates => {
+                    run = Some((run.map_or(seen.time, |(first, _)| first), seen.time));
+                }
+                Verdict::Clears { good: true } | Verdict::Between { good: true }
+                    if !alarm || verdict == (Verdict::Clears { good: true }) =>
+                {
+                    if let Some((first, _)) = run.filter(|_| seen.time > time) {
+                        return alarm.then_some((first, Some(seen)));
+                    }
+                    run = None;
+                }
+                Verdict::Clears { .. } | Verdict::Between { .. } | Verdict::Nothing => {}
+            }
+        }
+        let (first, last) = run?;
+        (last.millis_since(first) >= delay).then_some((first, None))
     }
 
     /// Computes the on-delay anew from what is remembered.
@@ -154,10 +196,10 @@ impl Engine {
         }
         let late = late && before.is_none_or(|before| before.start != start || before.late);
         let at = self.now;
-        let tags = if late { Tags::of(Tag::Late) } else { Tags::NONE };
+        let tags = Tags::late(late);
         if run.last.time.millis_since(start) >= delay.millis_i64() || deadline <= at {
             self.set_value(rule, run.last);
-            self.raise(rule, start, at, tags, out);
+            self.raise(rule, start, tags, out);
         } else {
             self.set_value(rule, run.last);
             self.begin(
@@ -186,7 +228,7 @@ impl Engine {
             return;
         };
         let Some(state) = self.state_of(rule) else { return };
-        let tags = Tags::from_bits(state.tags.bits() & Tags::of(Tag::Momentary).bits());
+        let tags = state.tags.only(Tags::of(Tag::Momentary));
         let (mut start, mut deadline) = (run.first.time, run.arrived.plus(delay));
         if let Some(before) = state
             .pending
@@ -203,7 +245,7 @@ impl Engine {
             .is_some_and(|seen| seen.quality.is_bad());
         if run.last.time.millis_since(start) >= delay.millis_i64() || (deadline <= at && !bad) {
             self.set_value(rule, run.last);
-            self.clear(rule, start, at, tags, out);
+            self.clear(rule, start, tags, out);
         } else {
             let pending = Pending {
                 side: Side::Off,
@@ -218,47 +260,48 @@ impl Engine {
         }
     }
 
-    fn verdict(&self, rule: u32, seen: &Seen) -> Verdict {
-        self.rule(rule).map_or(Verdict::Nothing, |rule| {
-            rule.condition.judge(seen.value, seen.quality)
+    /// The remembered samples of a point, each with what it says about the rule.
+    fn verdicts(&self, rule: u32, place: usize) -> impl DoubleEndedIterator<Item = (Seen, Verdict)> {
+        let window = self.points.get(place).map_or(&[][..], |memory| &memory.window);
+        window.iter().enumerate().map(move |(index, seen)| {
+            let (verdict, value) = self.judge_at(rule, place, *seen, Some(index));
+            (Seen { value, ..*seen }, verdict)
         })
     }
 
     /// Event time of the first remembered sample after `time` that without doubt does not violate.
     fn contrary_after(&self, rule: u32, place: usize, time: Timestamp) -> Option<Timestamp> {
-        let window = &self.points.get(place)?.window;
-        window
-            .iter()
-            .find(|seen| seen.time > time && self.verdict(rule, seen).is_contrary())
-            .map(|seen| seen.time)
+        self.verdicts(rule, place)
+            .find(|(seen, verdict)| seen.time > time && verdict.is_contrary())
+            .map(|(seen, _)| seen.time)
     }
 
-    /// The stretch of violations around `seen` that ends before `end`.
-    fn run_before(&self, rule: u32, place: usize, end: Timestamp, seen: Seen) -> Run {
-        let mut run = Run::of(seen);
-        let window = self.points.get(place).map_or(&[][..], |memory| &memory.window);
-        for other in window.iter().rev().filter(|other| other.time < end) {
-            let verdict = self.verdict(rule, other);
-            if verdict.is_contrary() {
-                break;
-            }
-            if verdict == Verdict::Violates {
-                if other.time < run.first.time {
-                    run.extend_back(*other);
-                } else if other.time > run.last.time {
-                    run.last = *other;
-                }
-            }
-        }
-        run
+    /// The first remembered sample after `time` that without doubt lies beyond the dead band: it parts an occurrence before it
+    /// from one after it.
+    fn separated_after(&self, rule: u32, place: usize, time: Timestamp) -> Option<Seen> {
+        self.verdicts(rule, place)
+            .find(|(seen, verdict)| seen.time > time && *verdict == Verdict::Clears { good: true })
+            .map(|(seen, _)| seen)
+    }
+
+    /// The end of the last silence, beyond which a delay does not reach back; that towards a life-safety alarm counts through it.
+    fn gap_in_delays(&self, rule: u32, place: usize, side: Side) -> Option<Timestamp> {
+        let life_safety = self.rule(rule).is_some_and(|rule| rule.life_safety);
+        let resumed = self.points.get(place).and_then(|point| point.resumed);
+        resumed.filter(|_| side == Side::Off || !life_safety)
     }
 
     /// The run of one side that ends with the newest sample; none when the newest speaks for the other.
     fn run_of(&self, rule: u32, place: usize, side: Side) -> Option<Run> {
-        let window = &self.points.get(place)?.window;
         let mut run: Option<Run> = None;
-        for seen in window.iter().rev() {
-            let verdict = self.verdict(rule, seen);
+        let gap = self.gap_in_delays(rule, place, side);
+        for (seen, verdict) in self.verdicts(rule, place).rev() {
+            if gap.is_some_and(|gap| seen.arrived < gap) {
+                if let Some(run) = &mut run {
+                    run.reaches_back = false;
+                }
+                break;
+            }
             let (own, stop) = match side {
                 Side::On => (verdict == Verdict::Violates, verdict.is_contrary()),
                 Side::Off => (
@@ -274,8 +317,8 @@ impl Engine {
             }
             if own {
                 match &mut run {
-                    Some(run) => run.extend_back(*seen),
-                    None => run = Some(Run::of(*seen)),
+                    Some(run) => run.extend_back(seen),
+                    None => run = Some(Run::of(seen)),
                 }
             }
         }

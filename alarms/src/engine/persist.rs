@@ -1,13 +1,15 @@
 //! The engine's memory in the form that is written down, and back.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 use telemetry::{Quality, Timestamp};
 
 use super::memory::Seen;
-use super::state::Pending;
-use super::timers::{Timer, What};
+use super::state::{Pending, Rare};
+use super::timers::What;
 use super::{Acknowledgement, Engine, RuleState, Tags};
-use crate::lifecycle::AlarmState;
+use crate::lifecycle::{AlarmState, Suppressions};
 
 /// A stored state that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,28 @@ struct RuleForm {
     acknowledged: Option<Acknowledgement>,
     pending: Option<Pending>,
     run: Option<(Timestamp, Timestamp, f64)>,
+    // What came later, and is left out where there is nothing to say.
+    #[serde(default, skip_serializing_if = "is_none")]
+    suppressed: Suppressions,
+    #[serde(default)]
+    called_seq: u64,
+    #[serde(default)]
+    called_at: Option<Timestamp>,
+    #[serde(default)]
+    owed_since: Option<Timestamp>,
+    #[serde(default)]
+    told: u32,
+    #[serde(default)]
+    steps: u32,
+    #[serde(default)]
+    latch: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rare: Option<Box<Rare>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none(suppressed: &Suppressions) -> bool {
+    !suppressed.any()
 }
 
 impl RuleState {
@@ -79,6 +103,14 @@ impl RuleState {
             acknowledged: state.acknowledged,
             pending: state.pending,
             run: state.run,
+            suppressed: state.suppressed,
+            called_seq: state.called_seq,
+            called_at: state.called_at,
+            owed_since: state.owed_since,
+            told: state.told,
+            steps: state.steps,
+            latch: state.latch,
+            rare: state.rare,
         })
     }
 
@@ -104,6 +136,14 @@ impl RuleState {
             acknowledged: form.acknowledged,
             pending: form.pending,
             run: form.run,
+            suppressed: form.suppressed,
+            called_seq: form.called_seq,
+            called_at: form.called_at,
+            owed_since: form.owed_since,
+            told: form.told,
+            steps: form.steps,
+            latch: form.latch,
+            rare: form.rare,
             dirty: false,
         })
     }
@@ -157,39 +197,60 @@ impl Engine {
         self.seq = seq;
         self.silence_from = ready.plus(self.spans.grace);
         self.arm_all_silence();
+        self.arm_flood();
+    }
+
+    /// Goes on with the version that the rules had.
+    pub const fn restore_version(&mut self, version: u32) {
+        self.version = version;
     }
 
     /// Puts a rule's state back, with its timer.
     pub fn restore_rule(&mut self, place: usize, state: RuleState) {
         let Ok(number) = u32::try_from(place) else { return };
         if let Some(pending) = state.pending {
-            self.timers.push(Timer {
-                at: pending.deadline,
-                what: What::Delay,
-                place: number,
-            });
+            self.timers.push(pending.deadline, What::Delay, number);
+        }
+        if let Some(rare) = &state.rare {
+            let due = [
+                (rare.shelved.as_ref().map(|aside| aside.until), What::Unshelve),
+                (rare.re_alarm_at, What::ReAlarm),
+                (rare.rests_at, What::Digest),
+                (rare.resumes_at, What::Behind),
+            ];
+            for (at, what) in due {
+                if let Some(at) = at {
+                    self.timers.push(at, what, number);
+                }
+            }
+            if rare.rests_at.is_some() {
+                self.resting.insert(number);
+            }
         }
         let silent = state.alarm.is_active();
+        let behind = state.rare.as_ref().is_some_and(|rare| rare.cause.is_some());
         if let Some(slot) = self.states.get_mut(place) {
             *slot = state;
         }
         let Some(device) = self.rules.get(place).map(|rule| rule.device) else {
             return;
         };
-        if let Some(memory) = self.devices.get_mut(device)
-            && silent
-            && memory.silence_rules.contains(&number)
-        {
-            memory.silent = true;
+        if let Some(memory) = self.devices.get_mut(device) {
+            memory.silent = memory.silent || (silent && memory.silence_rules.contains(&number));
+            memory.behind = memory.behind || behind;
         }
+        self.arm_escalation(number);
     }
 
-    /// Version, provisioned, heard; then by point: series, fresh, settle time, and its samples. Little-endian.
-    fn pack(&self, device: usize) -> Option<Vec<u8>> {
+    /// Version, provisioned, heard, ends of test and maintenance; then by point: series, fresh, settle time, end of the last silence, its samples, and the
+    /// last good one of those forgotten, and what is remembered to be known again. Little-endian.
+    pub(super) fn pack(&self, device: usize) -> Option<Vec<u8>> {
         let memory = self.devices.get(device)?;
-        let mut body = vec![1u8];
+        let mut body = vec![2u8];
         put(&mut body, Some(memory.provisioned));
         put(&mut body, memory.heard);
+        put(&mut body, memory.test_until);
+        put(&mut body, memory.out_until);
         for place in &memory.points {
             let point = self.points.get(usize::try_from(*place).ok()?)?;
             if point.window.is_empty() && point.fresh.is_none() {
@@ -198,14 +259,17 @@ impl Engine {
             body.extend(point.series.0.to_le_bytes());
             put(&mut body, point.fresh);
             put(&mut body, point.settles_at);
+            put(&mut body, point.resumed);
             body.push(u8::try_from(point.window.len()).ok()?);
             for seen in &point.window {
-                put(&mut body, Some(seen.time));
-                put(&mut body, Some(seen.arrived));
-                body.extend(seen.value.to_bits().to_le_bytes());
-                body.push(seen.quality.code());
-                body.push(u8::from(seen.late));
+                put_seen(&mut body, seen);
             }
+            body.push(u8::from(point.good.is_some()));
+            if let Some(good) = &point.good {
+                put_seen(&mut body, good);
+            }
+            put_marks(&mut body, &point.known)?;
+            put_marks(&mut body, &point.recorded)?;
         }
         Some(body)
     }
@@ -220,51 +284,67 @@ impl Engine {
             what: "bytes are missing or of another version".into(),
         };
         let mut reader = Reader(body);
-        if reader.byte() != Some(1) {
-            return Err(damaged());
-        }
+        let version = reader.byte().filter(|version| matches!(version, 1 | 2));
+        let newer = version.ok_or_else(damaged)? == 2;
         let provisioned = reader.time().flatten().ok_or_else(damaged)?;
         let heard = reader.time().ok_or_else(damaged)?;
+        let (mut test, mut out) = (None, None);
+        if newer {
+            test = reader.time().ok_or_else(damaged)?;
+            out = reader.time().ok_or_else(damaged)?;
+        }
         if let Some(memory) = self.devices.get_mut(device) {
             memory.provisioned = provisioned;
             memory.heard = heard;
+            memory.test_until = test;
+            memory.out_until = out;
+        }
+        for until in test.into_iter().chain(out) {
+            self.arm_permit(device, until);
+        }
+        if let Some(memory) = self.devices.get_mut(device) {
             memory.dirty = false;
         }
         while !reader.0.is_empty() {
-            self.restore_point(&mut reader).ok_or_else(damaged)?;
+            self.restore_point(&mut reader, newer).ok_or_else(damaged)?;
         }
         Ok(())
     }
 
-    fn restore_point(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+    fn restore_point(&mut self, reader: &mut Reader<'_>, newer: bool) -> Option<()> {
         let series = u32::from_le_bytes(reader.take()?);
         let fresh = reader.time()?;
         let settles_at = reader.time()?;
+        let resumed = if newer { reader.time()? } else { None };
         let count = reader.byte()?;
         let mut window = Vec::with_capacity(usize::from(count));
         for _ in 0..count {
-            window.push(Seen {
-                time: reader.time()??,
-                arrived: reader.time()??,
-                value: f64::from_bits(u64::from_le_bytes(reader.take()?)),
-                quality: Quality::from_code(reader.byte()?),
-                late: reader.byte()? != 0,
-            });
+            window.push(reader.seen()?);
         }
+        let good = if newer && reader.byte()? != 0 {
+            Some(reader.seen()?)
+        } else {
+            None
+        };
+        let (known, recorded) = if newer {
+            (reader.marks()?, reader.marks()?)
+        } else {
+            (VecDeque::new(), VecDeque::new())
+        };
         let place = usize::try_from(series)
             .ok()
             .and_then(|number| self.by_series.get(number).copied());
         let point = place.and_then(|place| self.points.get_mut(usize::try_from(place).ok()?));
         if let (Some(place), Some(point)) = (place, point) {
             point.window = window;
+            point.good = good;
+            point.resumed = resumed;
+            point.known = known;
+            point.recorded = recorded;
             point.fresh = fresh;
             point.settles_at = settles_at;
             if let Some(at) = settles_at {
-                self.timers.push(Timer {
-                    at,
-                    what: What::Settle,
-                    place,
-                });
+                self.timers.push(at, What::Settle, place);
             }
         }
         Some(())
@@ -275,6 +355,24 @@ const NO_TIME: i64 = i64::MIN;
 
 fn put(body: &mut Vec<u8>, time: Option<Timestamp>) {
     body.extend(time.map_or(NO_TIME, Timestamp::millis).to_le_bytes());
+}
+
+fn put_seen(body: &mut Vec<u8>, seen: &Seen) {
+    put(body, Some(seen.time));
+    put(body, Some(seen.arrived));
+    body.extend(seen.value.to_bits().to_le_bytes());
+    body.push(seen.quality.code());
+    body.push(u8::from(seen.late));
+}
+
+/// Event time and fingerprint of what is remembered to be known again; none for more than a byte counts.
+fn put_marks(body: &mut Vec<u8>, marks: &VecDeque<(Timestamp, u64)>) -> Option<()> {
+    body.push(u8::try_from(marks.len()).ok()?);
+    for (time, fingerprint) in marks {
+        put(body, Some(*time));
+        body.extend(fingerprint.to_le_bytes());
+    }
+    Some(())
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -288,6 +386,25 @@ impl Reader<'_> {
 
     fn byte(&mut self) -> Option<u8> {
         self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn seen(&mut self) -> Option<Seen> {
+        Some(Seen {
+            time: self.time()??,
+            arrived: self.time()??,
+            value: f64::from_bits(u64::from_le_bytes(self.take()?)),
+            quality: Quality::from_code(self.byte()?),
+            late: self.byte()? != 0,
+        })
+    }
+
+    fn marks(&mut self) -> Option<VecDeque<(Timestamp, u64)>> {
+        let mut marks = VecDeque::new();
+        for _ in 0..self.byte()? {
+            let time = self.time()??;
+            marks.push_back((time, u64::from_le_bytes(self.take()?)));
+        }
+        Some(marks)
     }
 
     fn time(&mut self) -> Option<Option<Timestamp>> {

@@ -1,154 +1,12 @@
-//! What the engine remembers of a rule, and what it says about it.
+//! What the engine remembers of a rule.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use telemetry::{Quality, Timestamp};
 
-use crate::lifecycle::AlarmState;
-
-/// A mark on a transition or an occurrence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tag {
-    /// Found by a sample that came out of order, or long after it was true.
-    Late,
-    /// History: recorded, nobody is paged.
-    Historical,
-    /// Good data that came later speaks against it.
-    Contradicted,
-    /// Over by the time it was found.
-    Momentary,
-}
-
-/// A set of [`Tag`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tags(u8);
-
-impl Tags {
-    /// None.
-    pub const NONE: Self = Self(0);
-    const ALL: [Tag; 4] = [Tag::Late, Tag::Historical, Tag::Contradicted, Tag::Momentary];
-
-    /// One.
-    #[must_use]
-    pub const fn of(tag: Tag) -> Self {
-        Self(match tag {
-            Tag::Late => 1,
-            Tag::Historical => 2,
-            Tag::Contradicted => 4,
-            Tag::Momentary => 8,
-        })
-    }
-
-    /// Both together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether `tag` is in it.
-    #[must_use]
-    pub const fn has(self, tag: Tag) -> bool {
-        self.0 & Self::of(tag).0 != 0
-    }
-
-    /// As a list, in the order of [`Tag`].
-    #[must_use]
-    pub fn list(self) -> Vec<Tag> {
-        Self::ALL.into_iter().filter(|tag| self.has(*tag)).collect()
-    }
-
-    /// The stored form.
-    #[must_use]
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// From the stored form; unknown bits are dropped.
-    #[must_use]
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits & 15)
-    }
-}
-
-/// What happened. The names are those of `replay`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// The condition is true, its on-delay runs.
-    PendingOn,
-    /// The condition is over, the off-delay runs.
-    PendingOff,
-    /// A new occurrence.
-    Raised,
-    /// The condition is over.
-    Cleared,
-    /// A person knows.
-    Acknowledged,
-    /// The device fell silent under an active alarm, which is held.
-    Stale,
-    /// It speaks again.
-    Fresh,
-    /// Late data extends an occurrence or speaks against it.
-    Annotated,
-    /// History: an excursion that nobody is paged about.
-    Recorded,
-    /// The rule is gone; its alarm is closed, with reason.
-    Closed,
-}
-
-impl EventKind {
-    /// The name in the API, in logs and in `replay`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PendingOn => "pending_on",
-            Self::PendingOff => "pending_off",
-            Self::Raised => "raised",
-            Self::Cleared => "cleared",
-            Self::Acknowledged => "acknowledged",
-            Self::Stale => "stale",
-            Self::Fresh => "fresh",
-            Self::Annotated => "annotated",
-            Self::Recorded => "recorded",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// Whether it goes into the log. A delay that begins to run is shown, not logged.
-    #[must_use]
-    pub const fn is_logged(self) -> bool {
-        !matches!(self, Self::PendingOn | Self::PendingOff)
-    }
-}
-
-/// One thing that happened to one rule.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transition {
-    /// Its number, from 1, without gaps over the engine's life.
-    pub seq: u64,
-    /// When it happened, on the engine's time.
-    pub at: Timestamp,
-    /// What.
-    pub event: EventKind,
-    /// Place in [`super::Engine::rules`].
-    pub rule: u32,
-    /// Which occurrence; 0 for a rule that never raised.
-    pub occurrence: u32,
-    /// Event time at which the violation began, or its end for `cleared` and `pending_off`.
-    pub since: Timestamp,
-    /// The deciding value; none for silence.
-    pub value: Option<f64>,
-    /// Its quality.
-    pub quality: Quality,
-    /// The state after it.
-    pub state: AlarmState,
-    /// Marks.
-    pub tags: Tags,
-    /// Whether people are told.
-    pub page: bool,
-    /// Everything about the rule after it.
-    pub after: RuleState,
-}
+use super::event::Tags;
+use crate::lifecycle::{AlarmState, Place, Suppressions};
 
 /// Who acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,11 +47,77 @@ pub(crate) struct Pending {
     pub(crate) cites: Option<f64>,
 }
 
+/// A person set it aside until a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetAside {
+    /// Until when, on the engine's time.
+    pub until: Timestamp,
+    /// Who.
+    pub by: Arc<str>,
+    /// Why.
+    pub reason: Arc<str>,
+}
+
+/// What a condition remembers of earlier samples.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Memory {
+    #[default]
+    Nothing,
+    /// A value that does not move.
+    Still {
+        since: Timestamp,
+        value: f64,
+        samples: u32,
+    },
+    /// A counter: its last reading, and by how much it grew when.
+    Counter {
+        last: (Timestamp, f64),
+        grown: Vec<(Timestamp, f64)>,
+    },
+    /// When people were called of late.
+    Calls(Vec<Timestamp>),
+}
+
+/// A run of violations in history that the next digest tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Excursion {
+    pub(crate) since: Timestamp,
+    pub(crate) worst: f64,
+    /// When the digest is due at the latest.
+    pub(crate) due_max: Timestamp,
+}
+
+/// What few rules have at a time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Rare {
+    pub(crate) shelved: Option<SetAside>,
+    /// The alarm for whose sake it is suppressed by design.
+    pub(crate) cause: Option<Arc<str>>,
+    /// When it is no longer, if nothing is heard till then.
+    pub(crate) resumes_at: Option<Timestamp>,
+    pub(crate) memory: Memory,
+    /// When it was raised the last times.
+    pub(crate) raises: Vec<Timestamp>,
+    pub(crate) excursion: Option<Excursion>,
+    /// When its history has come to rest, if no more comes.
+    pub(crate) rests_at: Option<Timestamp>,
+    /// When its re-alarm is due.
+    pub(crate) re_alarm_at: Option<Timestamp>,
+    /// The rule has been taken out of force by a person.
+    pub(crate) disabled: bool,
+    /// What a clock that lies said.
+    pub(crate) device_time: Option<Timestamp>,
+}
+
 /// Everything about a rule that must outlive a restart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuleState {
-    /// Where in the life cycle.
+    /// Where in the life cycle: condition, acknowledgement, latch. [`Self::shown`] is the name that people see.
     pub alarm: AlarmState,
+    /// Why it is set aside.
+    pub suppressed: Suppressions,
     /// Number of the last occurrence; 0 before the first.
     pub occurrence: u32,
     /// Event time at which the last occurrence began.
@@ -216,24 +140,84 @@ pub struct RuleState {
     pub seq: u64,
     /// Number of the transition that raised the occurrence.
     pub raised_seq: u64,
+    /// Number of the transition that called people last: an acknowledgement has to have seen it.
+    pub called_seq: u64,
     /// Who acknowledged the occurrence.
     pub acknowledged: Option<Acknowledgement>,
+    /// When people were called last for the occurrence.
+    pub(crate) called_at: Option<Timestamp>,
+    /// Since when nobody has acknowledged: what the escalation counts from.
+    pub(crate) owed_since: Option<Timestamp>,
+    /// How often they were told something of the occurrence that may come again.
+    pub(crate) told: u32,
+    /// How many steps of the escalation have been taken since then.
+    pub(crate) steps: u32,
+    /// The occurrence has to be reset.
+    pub(crate) latch: bool,
     pub(crate) pending: Option<Pending>,
     /// A run of violations in history: first, last, worst value.
     pub(crate) run: Option<(Timestamp, Timestamp, f64)>,
+    pub(crate) rare: Option<Box<Rare>>,
     pub(crate) dirty: bool,
 }
 
 impl RuleState {
+    /// Where it is in both regions.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place {
+            alarm: self.alarm,
+            suppressed: self.suppressed,
+        }
+    }
+
+    /// The state that people see.
+    #[must_use]
+    pub const fn shown(&self) -> AlarmState {
+        self.place().shown()
+    }
+
     /// Which delay runs, and since which event time.
     #[must_use]
     pub fn pending(&self) -> Option<(Side, Timestamp)> {
         self.pending.map(|pending| (pending.side, pending.start))
     }
 
+    /// By whom it is shelved, until when and why.
+    #[must_use]
+    pub fn shelved(&self) -> Option<&SetAside> {
+        self.rare.as_ref()?.shelved.as_ref()
+    }
+
+    /// The alarm for whose sake it is suppressed by design.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.cause.as_ref()
+    }
+
+    /// Whether a person has taken the rule out of force.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.disabled)
+    }
+
+    /// How many of the escalation's steps have been taken since people were called.
+    #[must_use]
+    pub const fn escalated(&self) -> u32 {
+        self.steps
+    }
+
     /// Whether there is nothing to remember.
     #[must_use]
     pub fn is_pristine(&self) -> bool {
-        self.occurrence == 0 && self.pending.is_none() && self.run.is_none()
+        self.occurrence == 0
+            && self.pending.is_none()
+            && self.run.is_none()
+            && !self.suppressed.any()
+            && self.rare.as_deref().is_none_or(|rare| *rare == Rare::default())
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 }

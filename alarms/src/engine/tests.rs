@@ -269,8 +269,15 @@ fn spans() -> Spans {
 }
 
 fn engine(catalogue: &Catalogue) -> Engine {
-    let rules = rules::compile(catalogue, Span::from_secs(60));
-    Engine::new(catalogue, rules, spans(), night(), Timestamp::EPOCH)
+    let rules = rules::compile(catalogue, Span::from_secs(60)).unwrap();
+    Engine::new(
+        rules::plant(catalogue),
+        rules,
+        spans(),
+        night(),
+        Arc::default(),
+        Timestamp::EPOCH,
+    )
 }
 
 impl Story {
@@ -330,7 +337,7 @@ impl Story {
             at: self.engine.now(),
         };
         self.engine
-            .acknowledge(place, occurrence, by, &mut self.out)
+            .acknowledge(place, occurrence, by, None, &mut self.out)
             .unwrap();
         self.note();
         self
@@ -350,8 +357,9 @@ impl Story {
             }
         }
         let (now, seq) = (self.engine.now(), self.engine.seq());
-        let rules = rules::compile(&self.catalogue, Span::from_secs(60));
-        self.engine = Engine::new(&self.catalogue, rules, spans(), night(), s(ready));
+        let rules = rules::compile(&self.catalogue, Span::from_secs(60)).unwrap();
+        let plant = rules::plant(&self.catalogue);
+        self.engine = Engine::new(plant, rules, spans(), night(), Arc::default(), s(ready));
         for device in devices {
             self.engine.restore_device(device.device, &device.body).unwrap();
         }
@@ -364,7 +372,10 @@ impl Story {
 
     fn note(&mut self) {
         for transition in self.out.drain(..) {
-            let rule = &self.engine.rules()[transition.rule as usize];
+            let Some(rule) = self.engine.rules().get(transition.rule as usize) else {
+                self.everything.push(transition);
+                continue;
+            };
             let seconds = |at: Timestamp| at.millis() as f64 / 1000.0;
             let mut line = format!(
                 "{} {} {} since {}",
@@ -379,7 +390,16 @@ impl Story {
             if transition.page {
                 line.push('!');
             }
-            if transition.event.is_logged() {
+            // Who is told is shown by the mark; that a silence or a fault has begun, by its alarm.
+            let silence = matches!(rule.condition, rules::Condition::Silence { .. });
+            let shown = match transition.event {
+                EventKind::Notified | EventKind::SensorFault | EventKind::SensorOk | EventKind::ClockSkew => {
+                    false
+                }
+                EventKind::Stale | EventKind::Fresh => !silence,
+                _ => true,
+            };
+            if shown && transition.event.is_logged() {
                 self.said.push(line);
             }
             self.everything.push(transition);

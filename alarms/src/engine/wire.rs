@@ -7,8 +7,16 @@ use super::{Engine, NO_POINT};
 use crate::rules::Condition;
 
 impl Engine {
-    /// Leads each series to its rules, and arms every silence rule.
+    /// Leads each series to its rules, each gateway to what speaks through it, and arms every silence rule.
     pub(super) fn wire(&mut self) {
+        let gateways: Vec<(usize, usize)> = (self.plant.devices.iter().enumerate())
+            .filter_map(|(child, device)| Some((device.gateway?, child)))
+            .collect();
+        for (gateway, child) in gateways {
+            if let Some(memory) = self.devices.get_mut(gateway) {
+                memory.children.push(child);
+            }
+        }
         for place in 0..self.rules.len() {
             let Some(rule) = self.rules.get(place) else {
                 continue;
@@ -16,13 +24,19 @@ impl Engine {
             let (device, series) = (rule.device, rule.series);
             let condition = rule.condition.clone();
             let number = u32::try_from(place).unwrap_or(NO_POINT);
+            if let Condition::Flood(_) = condition {
+                self.flood = Some(number);
+            }
+            if condition.is_joint() {
+                self.wire_joint(number, series);
+            }
             if let Some(memory) = self.devices.get_mut(device) {
                 memory.rules.push(number);
                 if condition == Condition::Clock {
                     memory.clock_rule = Some(number);
                 }
             }
-            if let Some(series) = series {
+            if let Some(series) = series.filter(|_| !condition.is_joint()) {
                 let point = self.point_of(series, device);
                 if let Some(point) = self.points.get_mut(point) {
                     if matches!(condition, Condition::Silence { .. }) {
@@ -38,6 +52,51 @@ impl Engine {
             }
         }
         self.arm_all_silence();
+    }
+
+    /// Leads every series that a joint rule looks at to that rule.
+    fn wire_joint(&mut self, rule: u32, series: Option<SeriesId>) {
+        let Some(condition) = self.rule(rule).map(|rule| rule.condition.clone()) else {
+            return;
+        };
+        let inputs: Vec<SeriesId> = match &condition {
+            Condition::Deviation { other, .. } => series.into_iter().chain([*other]).collect(),
+            Condition::Vote { group, .. } | Condition::Protection { group } => {
+                let group = self.plant.groups.get(*group);
+                group.map_or_else(Vec::new, |group| {
+                    group.members.iter().map(|(_, series)| *series).collect()
+                })
+            }
+            Condition::Expression { inputs, .. } => inputs.to_vec(),
+            _ => Vec::new(),
+        };
+        for series in inputs {
+            let device = self.device_behind(series);
+            let place = self.point_of(series, device);
+            if let Some(point) = self.points.get_mut(place)
+                && !point.joint.contains(&rule)
+            {
+                point.joint.push(rule);
+            }
+        }
+    }
+
+    /// Whose series it is, as far as another rule or a group tells.
+    fn device_behind(&self, series: SeriesId) -> usize {
+        let of_rules = self
+            .rules
+            .iter()
+            .find(|rule| rule.series == Some(series) && rule.device < self.devices.len());
+        let members = self.plant.groups.iter().flat_map(|group| &group.members);
+        of_rules
+            .map(|rule| rule.device)
+            .or_else(|| {
+                members
+                    .into_iter()
+                    .find(|(_, known)| *known == series)
+                    .map(|(device, _)| *device)
+            })
+            .unwrap_or(crate::rules::NO_DEVICE)
     }
 
     /// Arms every silence rule.

@@ -7,6 +7,7 @@ use telemetry::profile::Priority;
 use telemetry::time::Span;
 
 use crate::settings::{AlarmSettings, RecipientSettings, Urgent};
+use crate::telling::EVERYBODY;
 
 /// One way to one recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,22 @@ pub fn first_legs(settings: &AlarmSettings, life_safety: bool, priority: Priorit
             })
         });
     alone.chain(recipients).collect()
+}
+
+/// The ways to `to`: a recipient, a channel that stands in no recipient's list, or everybody. A name that nobody bears, which the
+/// settings refuse, means everybody: better too many are told than nobody.
+#[must_use]
+pub fn legs_to<'a>(
+    settings: &'a AlarmSettings,
+    to: &str,
+    life_safety: bool,
+    priority: Priority,
+) -> Vec<Leg<'a>> {
+    let mut legs = first_legs(settings, life_safety, priority);
+    if to != EVERYBODY && settings.is_recipient(to) {
+        legs.retain(|leg| leg.recipient.unwrap_or(leg.channel) == to);
+    }
+    legs
 }
 
 fn channel_wants(settings: &AlarmSettings, name: &str, life_safety: bool, priority: Priority) -> bool {

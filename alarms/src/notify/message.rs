@@ -21,21 +21,26 @@ pub struct News<'a> {
 
 impl News<'_> {
     fn local(&self, at: Timestamp) -> String {
-        let zone = jiff::tz::TimeZone::get(self.zone).unwrap_or(jiff::tz::TimeZone::UTC);
-        jiff::Timestamp::from_millisecond(at.millis()).map_or_else(
-            |_| at.to_rfc3339(),
-            |at| {
-                at.to_zoned_datetime(zone)
-                    .strftime("%Y-%m-%dT%H:%M:%S%:z")
-                    .to_string()
-            },
-        )
+        local(at, self.zone)
     }
 
     /// How old the event was when the notice was made.
     fn age_s(&self) -> i64 {
         self.made_at.millis_since(self.transition.since).max(0) / 1000
     }
+}
+
+/// A time as the clocks of `zone` show it, RFC 3339; of a zone that is none, as UTC.
+pub(super) fn local(at: Timestamp, zone: &str) -> String {
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    jiff::Timestamp::from_millisecond(at.millis()).map_or_else(
+        |_| at.to_rfc3339(),
+        |at| {
+            at.to_zoned_datetime(zone)
+                .strftime("%Y-%m-%dT%H:%M:%S%:z")
+                .to_string()
+        },
+    )
 }
 
 /// To whom a notice goes.
@@ -102,11 +107,14 @@ pub fn chinese_tag(tag: &str) -> &str {
         "CONTRADICTED" => "有异议",
         "MOMENTARY" => "瞬时",
         "TEST" => "测试",
+        "CHATTERING" => "抖动",
+        "ROLLOVER" => "计数翻转",
+        "COUNTER_RESET" => "计数复位",
         other => other,
     }
 }
 
-fn number(value: f64, decimals: u8) -> String {
+pub(super) fn number(value: f64, decimals: u8) -> String {
     format!("{value:.*}", usize::from(decimals))
 }
 
@@ -140,6 +148,9 @@ fn english(news: &News<'_>) -> String {
     let what = match transition.event {
         EventKind::Cleared => "returned to normal: ",
         EventKind::Closed => "closed, its rule is gone: ",
+        EventKind::Latched => "over, latched until it is reset: ",
+        EventKind::Escalated => "still not acknowledged: ",
+        EventKind::ReAlarmed => "owed again: ",
         _ => "",
     };
     text.push_str(&format!(
@@ -181,6 +192,9 @@ fn chinese(news: &News<'_>) -> String {
     text.push_str(match transition.event {
         EventKind::Cleared => "恢复正常：",
         EventKind::Closed => "规则已删除，报警关闭：",
+        EventKind::Latched => "条件已消失，锁存待复位：",
+        EventKind::Escalated => "仍未确认：",
+        EventKind::ReAlarmed => "再次报警：",
         _ => "报警：",
     });
     text.push_str(&format!(

@@ -103,6 +103,12 @@ impl Told {
 
     /// Marks, priority, what, where.
     pub(super) fn subject(&self) -> Both {
+        if self.event == "digest" {
+            return Both {
+                zh: "【历史】补传数据超限摘要".to_owned(),
+                en: "[HISTORICAL] digest of data that came late".to_owned(),
+            };
+        }
         let (marks, priority) = (self.marks(), priority(&self.alarm.priority));
         let (zh, en) = if self.is_over() {
             ("恢复正常", " returned to normal")

@@ -347,18 +347,23 @@ fn say(key: &str, members: &[Notice], outcome: &Outcome) {
         .iter()
         .filter(|notice| notice.fate == Fate::GaveUp)
         .count();
-    let notices = members.len();
     match outcome.why() {
-        None => tracing::debug!(key, notices, attempts, "notice delivered"),
-        Some(why) if given_up > 0 => {
-            tracing::error!(key, notices, given_up, attempts, why, "notice given up");
-        }
-        Some(why) => tracing::warn!(
-            key,
-            notices,
-            attempts,
-            why,
-            "notice not delivered, will be sent again"
-        ),
+        None => tracing::debug!(key, notices = members.len(), attempts, "notice delivered"),
+        Some(why) if given_up > 0 => say_given_up(key, given_up, attempts, why),
+        Some(why) => say_again(key, members.len(), attempts, why),
     }
+}
+
+fn say_given_up(key: &str, given_up: usize, attempts: u32, why: &str) {
+    tracing::error!(key, given_up, attempts, why, "notice given up");
+}
+
+fn say_again(key: &str, notices: usize, attempts: u32, why: &str) {
+    tracing::warn!(
+        key,
+        notices,
+        attempts,
+        why,
+        "notice not delivered, will be sent again"
+    );
 }

@@ -10,9 +10,10 @@ use telemetry::{Catalogue, Timestamp};
 
 use super::writer::Pending;
 use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
-use crate::engine::{DamagedState, Engine, EventKind, Transition};
+use crate::engine::{DamagedState, Engine, EventKind, NO_RULE, Transition};
 use crate::notify::failover::{self, Leg};
 use crate::notify::message::{self, Address, News};
+use crate::notify::past;
 use crate::settings::AlarmSettings;
 use crate::view::{AlarmChange, AlarmView};
 
@@ -38,8 +39,10 @@ pub(super) struct Unwritten {
 }
 
 impl Unwritten {
+    /// Transitions of alarms; that somebody was told of one is not counted beside it.
     pub(super) fn log_rows(&self) -> u64 {
-        self.log.len() as u64
+        let told = EventKind::Notified.name();
+        self.log.iter().filter(|row| &*row.event != told).count() as u64
     }
 
     fn is_urgent(&self) -> bool {
@@ -93,30 +96,42 @@ impl Unwritten {
         catalogue: &Catalogue,
         engine: &Engine,
         settings: &AlarmSettings,
-        transition: &Transition,
+        (transition, cause): (&Transition, Option<&Transition>),
         (made_at, journaled): (Timestamp, bool),
     ) -> Option<AlarmChange> {
         if !transition.event.is_logged() {
             return None;
         }
-        let rule = engine.rules().get(usize::try_from(transition.rule).ok()?)?;
+        let Some(rule) = engine.rules().get(usize::try_from(transition.rule).ok()?) else {
+            self.log.push(log_row("", transition));
+            self.notices
+                .extend(digest_notices(catalogue, engine, settings, transition, made_at));
+            return None;
+        };
         self.log.push(log_row(&rule.id, transition));
         let view = AlarmView::of(catalogue, rule, &transition.after)?;
         // On disk it stands when it is on disk: there it is durable.
-        self.occurrences.push(occurrence_row(&view, transition.at)?);
+        if transition.event != EventKind::Notified {
+            self.occurrences.push(occurrence_row(&view, transition.at)?);
+        }
         let view = AlarmView {
             durable: journaled && settings.volatile.is_none(),
             ..view
         };
-        if transition.page {
+        if transition.event == EventKind::Notified {
             let zone = &catalogue.registry().county.zone;
             let news = News {
                 alarm: &view,
-                transition,
+                transition: cause?,
                 made_at,
                 zone,
             };
-            self.notices.extend(notices(settings, &news));
+            let (to, step) = transition
+                .extra
+                .as_ref()
+                .map(|extra| (extra.to.as_deref(), extra.step))?;
+            self.notices.extend(notices(settings, &news, to?, step));
+            return None;
         }
         Some(AlarmChange {
             event: transition.event,
@@ -147,15 +162,19 @@ pub(super) fn log_row(rule: &str, transition: &Transition) -> LogRow {
         .acknowledged
         .as_ref()
         .filter(|_| transition.event == EventKind::Acknowledged);
+    let extra = transition.extra.as_deref();
+    let by = extra.and_then(|extra| extra.by.as_deref().map(Into::into));
+    let reason = extra.and_then(|extra| extra.reason.as_deref().map(Into::into));
     LogRow {
         seq: transition.seq,
         at: transition.at,
         event: transition.event.name().into(),
         rule: rule.into(),
         occurrence: transition.occurrence,
-        by: person.map(|person| person.by.clone()),
-        remark: person.map(|person| person.remark.clone()),
+        by: person.map(|person| person.by.clone()).or(by),
+        remark: person.map(|person| person.remark.clone()).or(reason),
         body: json!({
+            "to": extra.and_then(|extra| extra.to.as_deref()),
             "since": transition.since,
             "value": transition.value,
             "quality": transition.quality.name(),
@@ -180,8 +199,9 @@ pub(super) fn occurrence_row(view: &AlarmView, changed_at: Timestamp) -> Option<
     })
 }
 
-/// One notice for each recipient, and each channel of nobody, that wants it; where none does, one that says so.
-pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> {
+/// One notice of `news` to `to` over each of their channels that wants it; where none does, one that says so. `step` tells apart what
+/// may come more than once in an occurrence.
+pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>, to: &str, step: u32) -> Vec<Notice> {
     let News {
         alarm,
         transition,
@@ -190,7 +210,11 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
     } = *news;
     let notice = |leg: Leg<'_>, fate| {
         let suffix = settings.key_suffix(alarm.raised_seq);
-        let key = format!("{}.{}.{}{suffix}", alarm.id, transition.event.name(), leg.part());
+        let event = match step {
+            0 => transition.event.name().to_owned(),
+            _ => format!("{}.{step}", transition.event.name()),
+        };
+        let key = format!("{}.{event}.{}{suffix}", alarm.id, leg.part());
         let address = Address {
             key: &key,
             recipient: leg.recipient,
@@ -209,7 +233,7 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
             delivered_at: None,
         }
     };
-    let legs = failover::first_legs(settings, alarm.life_safety, alarm.priority);
+    let legs = failover::legs_to(settings, to, alarm.life_safety, alarm.priority);
     if legs.is_empty() {
         let nobody = Leg {
             recipient: None,
@@ -220,6 +244,56 @@ pub(super) fn notices(settings: &AlarmSettings, news: &News<'_>) -> Vec<Notice> 
         let waiting = |leg| notice(leg, Fate::Waiting);
         legs.into_iter().map(waiting).collect()
     }
+}
+
+/// The notices of what history had to tell, where that is what the transition is. It is as urgent as its gravest line.
+fn digest_notices(
+    catalogue: &Catalogue,
+    engine: &Engine,
+    settings: &AlarmSettings,
+    transition: &Transition,
+    made_at: Timestamp,
+) -> Vec<Notice> {
+    let Some(extra) = transition
+        .extra
+        .as_deref()
+        .filter(|extra| !extra.items.is_empty())
+    else {
+        return Vec::new();
+    };
+    let Some(to) = extra.to.as_deref() else {
+        return Vec::new();
+    };
+    let rules = engine.rules();
+    let priority = (extra.items.iter())
+        .filter_map(|item| Some(rules.get(usize::try_from(item.rule).ok()?)?.priority))
+        .max()
+        .unwrap_or(telemetry::profile::Priority::Low);
+    let suffix = settings.key_suffix(transition.seq);
+    let legs = failover::legs_to(settings, to, false, priority);
+    legs.into_iter()
+        .map(|leg| {
+            let key = format!("digest~{}.{}{suffix}", transition.seq, leg.part());
+            let address = Address {
+                key: &key,
+                recipient: leg.recipient,
+                public_url: settings.public_url.as_deref(),
+            };
+            let payload = past::payload(address, catalogue, rules, &extra.items, transition.at);
+            Notice {
+                payload,
+                key: key.into(),
+                seq: transition.seq,
+                channel: leg.channel.into(),
+                life_safety: false,
+                fate: Fate::Waiting,
+                attempts: 0,
+                made_at,
+                next_at: made_at,
+                delivered_at: None,
+            }
+        })
+        .collect()
 }
 
 impl AlarmService {
@@ -234,7 +308,11 @@ impl AlarmService {
         let made_at = self.clock.now();
         let mut fresh = Vec::new();
         let mut changes = Vec::new();
+        let mut cause = None;
         for transition in out {
+            if transition.event != EventKind::Notified {
+                cause = Some(transition);
+            }
             inner.note(transition);
             let Inner {
                 engine, unwritten, ..
@@ -244,7 +322,7 @@ impl AlarmService {
                 &self.shared.catalogue,
                 engine,
                 &self.settings,
-                transition,
+                (transition, cause),
                 (made_at, journaled),
             );
             changes.extend(change);
@@ -314,6 +392,9 @@ impl Inner {
         let Ok(place) = usize::try_from(transition.rule) else {
             return;
         };
+        if transition.rule == NO_RULE {
+            return;
+        }
         self.attempts.unsaved.insert(place, transition.seq);
         if transition.state.is_open() {
             self.open.insert(place);

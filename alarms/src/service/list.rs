@@ -33,6 +33,10 @@ pub struct AlarmCounts {
     pub acknowledged: u64,
     /// Over, nobody acknowledged.
     pub returned_unacknowledged: u64,
+    /// Over, held by a latch.
+    pub latched: u64,
+    /// Shelved, suppressed by design or out of service.
+    pub set_aside: u64,
     /// Open of priority critical.
     pub critical: u64,
     /// Open of priority high.
@@ -133,10 +137,14 @@ impl AlarmService {
                 Priority::Low => &mut counts.low,
             } += 1;
             counts.stale += u64::from(state.stale);
-            match state.alarm {
+            match state.shown() {
                 AlarmState::Unacknowledged => counts.unacknowledged += 1,
                 AlarmState::Acknowledged => counts.acknowledged += 1,
                 AlarmState::ReturnedUnacknowledged => counts.returned_unacknowledged += 1,
+                AlarmState::LatchedUnacknowledged | AlarmState::LatchedAcknowledged => counts.latched += 1,
+                AlarmState::Shelved | AlarmState::SuppressedByDesign | AlarmState::OutOfService => {
+                    counts.set_aside += 1;
+                }
                 AlarmState::Normal => {}
             }
         }

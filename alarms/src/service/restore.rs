@@ -8,10 +8,11 @@ use telemetry::{Catalogue, Clock, Lsn, Timestamp};
 use super::commit::{Unwritten, notices, occurrence_row};
 use super::{AlarmError, read_view};
 use crate::engine::{DamagedState, Engine, EventKind, RuleState, Spans, Tags, Transition};
-use crate::lifecycle::AlarmState;
+use crate::lifecycle::{AlarmState, Suppressions};
 use crate::notify::message::News;
 use crate::rules::{self, Daylight};
 use crate::settings::AlarmSettings;
+use crate::telling::EVERYBODY;
 
 pub(super) struct Restored {
     pub(super) engine: Engine,
@@ -31,8 +32,10 @@ pub(super) fn restore(
     let now = clock.now();
     // A wall clock that went back over the restart does not take the engine's time with it.
     let ready = cursor.map_or(now, |cursor| now.max(cursor.now));
-    let rules = rules::compile(catalogue, settings.fault_off_delay);
-    let mut engine = Engine::new(catalogue, rules, Spans::from(settings), daylight, ready);
+    let rules = rules::compile(catalogue, settings.fault_off_delay)?;
+    let telling = Arc::new(settings.telling(&catalogue.registry().county.zone)?);
+    let plant = rules::plant(catalogue);
+    let mut engine = Engine::new(plant, rules, Spans::from(settings), daylight, telling, ready);
     let mut closing = Closing {
         state,
         settings,
@@ -88,13 +91,16 @@ impl Closing<'_> {
     /// The rule is gone: its alarm is closed with a row in the log and one notice, never silently. Its state stays, closed: a
     /// rule of that name that comes back goes on with the next occurrence, so that no key of a notice is used twice.
     fn close(&mut self, rule: &str, stored: RuleState) -> Result<(), AlarmError> {
-        if !stored.alarm.is_open() {
+        if !stored.shown().is_open() {
             return Ok(());
         }
         self.seq += 1;
         let (seq, at) = (self.seq, self.at);
         let after = RuleState {
             alarm: AlarmState::Normal,
+            suppressed: Suppressions::NONE,
+            latch: false,
+            rare: None,
             seq,
             returned_at: Some(at),
             pending: None,
@@ -117,6 +123,7 @@ impl Closing<'_> {
             state: AlarmState::Normal,
             tags: Tags::NONE,
             page: true,
+            extra: None,
             after,
         };
         self.unwritten.log.push(super::commit::log_row(rule, &transition));
@@ -132,7 +139,9 @@ impl Closing<'_> {
                 made_at: at,
                 zone: self.zone,
             };
-            self.unwritten.notices.extend(notices(self.settings, &news));
+            self.unwritten
+                .notices
+                .extend(notices(self.settings, &news, EVERYBODY, 0));
         }
         Ok(())
     }

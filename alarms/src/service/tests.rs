@@ -1,5 +1,7 @@
 //! The service on a real database: restarts, kills, acknowledgements, a disk that fails.
 
+mod operate;
+
 use proptest::prelude::*;
 use store::state::alarms::Fate;
 use telemetry::time::ManualClock;
@@ -134,7 +136,10 @@ fn an_alarm_is_shown_logged_told_and_acknowledged_over_a_restart() {
         .iter()
         .map(|row| (row.event.as_str(), row.by.as_deref()))
         .collect();
-    assert_eq!(rows, [("acknowledged", Some("李")), ("raised", None)]);
+    assert_eq!(
+        rows,
+        [("acknowledged", Some("李")), ("notified", None), ("raised", None)]
+    );
     assert_eq!(log[0].remark.as_deref(), Some("去看了"));
     drop(service);
     assert_eq!(
@@ -314,7 +319,8 @@ fn on_a_failing_disk_alarms_go_out_from_memory_and_are_written_when_it_recovers(
     service.tick();
     assert_eq!(service.cursor(), Lsn(1));
     assert_eq!(service.counts().not_durable, 0);
-    assert_eq!(service.log(None, 10).unwrap().len(), 1);
+    // Raised, and somebody told.
+    assert_eq!(service.log(None, 10).unwrap().len(), 2);
     assert!(service.notices_due(s(0), 10).is_empty());
 }
 
@@ -348,7 +354,8 @@ fn a_reading_judged_before_the_journal_had_it_is_judged_once_and_marked_until_th
     service.observe(&leak);
     assert!(changes.try_recv().is_err());
     assert_eq!(service.notices(10).unwrap().len(), 1);
-    assert_eq!(service.log(None, 10).unwrap().len(), 1);
+    // raised, and somebody told:
+    assert_eq!(service.log(None, 10).unwrap().len(), 2);
     // and the mark goes away.
     assert!(service.list(&open_only()).unwrap()[0].durable);
     assert_eq!(service.counts().not_journaled, 0);

@@ -124,7 +124,7 @@ pub(super) fn checked(name: &'static str, text: &str, chars_max: usize) -> Resul
     }
 }
 
-fn problem(error: AckError) -> Problem {
+pub(super) fn problem(error: AckError) -> Problem {
     match error {
         AckError::Unknown(id) => Problem::missing(
             "alarm",
@@ -133,6 +133,9 @@ fn problem(error: AckError) -> Problem {
         ),
         AckError::NotOwed { .. } => {
             Problem::conflict(error.to_string(), "GET /api/v1/alarms tells its present state")
+        }
+        AckError::NotAllowed { .. } => {
+            Problem::conflict(error.to_string(), "docs/rules.md says who may do what, and when")
         }
         AckError::Refused(_) => Problem::bad_parameter("body", error.to_string(), "mend name and remark"),
         AckError::Failed(_) => Problem::internal("storing the acknowledgement", &error),

@@ -9,7 +9,9 @@ use telemetry::{Catalogue, DeviceId, SiteId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{AckError, Acknowledged, AlarmBook, AlarmStage, AlarmView, Change, Changes, Wanted};
+use super::{
+    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, Wanted,
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,6 +37,11 @@ impl ServiceBook {
                 AlarmState::Unacknowledged => AlarmStage::Unacknowledged,
                 AlarmState::Acknowledged => AlarmStage::Acknowledged,
                 AlarmState::ReturnedUnacknowledged => AlarmStage::ReturnedUnacknowledged,
+                AlarmState::LatchedUnacknowledged => AlarmStage::LatchedUnacknowledged,
+                AlarmState::LatchedAcknowledged => AlarmStage::LatchedAcknowledged,
+                AlarmState::Shelved => AlarmStage::Shelved,
+                AlarmState::SuppressedByDesign => AlarmStage::SuppressedByDesign,
+                AlarmState::OutOfService => AlarmStage::OutOfService,
             },
             open: alarm.is_open(),
             silence,
@@ -89,6 +96,20 @@ const fn tag_name(tag: Tag) -> &'static str {
         Tag::Historical => "historical",
         Tag::Contradicted => "contradicted",
         Tag::Momentary => "momentary",
+        Tag::Test => "test",
+        Tag::Chattering => "chattering",
+        Tag::Rollover => "rollover",
+        Tag::CounterReset => "counter_reset",
+    }
+}
+
+fn refused(error: AlarmError) -> AckError {
+    match error {
+        AlarmError::Unknown { id } => AckError::Unknown(id),
+        AlarmError::NotOwed { id, why } => AckError::NotOwed { id, why },
+        AlarmError::Refused { what, why } => AckError::NotAllowed { what, why },
+        AlarmError::Length { .. } => AckError::Refused(error.to_string()),
+        other => AckError::Failed(Box::new(other)),
     }
 }
 
@@ -106,20 +127,21 @@ impl AlarmBook for ServiceBook {
     }
 
     fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError> {
-        let done = self
-            .service
-            .acknowledge(id, by, remark)
-            .map_err(|error| match error {
-                AlarmError::Unknown { id } => AckError::Unknown(id),
-                AlarmError::NotOwed { id, why } => AckError::NotOwed {
-                    id,
-                    why: why.to_owned(),
-                },
-                AlarmError::Length { .. } => AckError::Refused(error.to_string()),
-                other => AckError::Failed(Box::new(other)),
-            })?;
+        let done = self.service.acknowledge(id, by, remark).map_err(refused)?;
         let id = done.id.clone();
         self.view(done).ok_or(AckError::Unknown(id))
+    }
+
+    fn act(&self, id: &str, act: Act, by: &str, remark: &str) -> Result<AlarmView, AckError> {
+        let done = self.service.act_on_alarm(id, act, by, remark).map_err(refused)?;
+        let id = done.id.clone();
+        self.view(done).ok_or(AckError::Unknown(id))
+    }
+
+    fn act_on_device(&self, device: &str, act: DeviceAct, by: &str, remark: &str) -> Result<(), AckError> {
+        self.service
+            .act_on_device(device, act, by, remark)
+            .map_err(refused)
     }
 
     fn changes(&self) -> Box<dyn Changes> {

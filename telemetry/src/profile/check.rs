@@ -96,13 +96,32 @@ fn rule_nonsense(profile: &Profile, rule: &RuleSpec) -> Option<String> {
             rule.deadband
         ));
     }
+    if let Some(other) = &rule.other
+        && profile.signal_index(other.as_str()).is_none()
+    {
+        return Some(format!("rule {id}: there is no signal {other}"));
+    }
+    if rule.bits.is_some_and(|bits| !(1..=64).contains(&bits)) {
+        return Some(format!("rule {id}: bits; 1 to 64 are allowed"));
+    }
     let limit_given = match &rule.limit {
         Some(Limit::Value(limit)) if !limit.is_finite() => return Some(format!("rule {id}: limit {limit}")),
         Some(_) => true,
         None => false,
     };
     let (fits, needs) = match rule.kind {
-        RuleKind::High | RuleKind::Low => (limit_given && rule.signal.is_some(), "signal and limit"),
+        RuleKind::High | RuleKind::Low | RuleKind::Rate | RuleKind::Counter => {
+            (limit_given && rule.signal.is_some(), "signal and limit")
+        }
+        RuleKind::Change | RuleKind::Stuck => (rule.signal.is_some(), "signal"),
+        RuleKind::Deviation => (
+            limit_given && rule.signal.is_some() && rule.other.is_some(),
+            "signal, other and limit",
+        ),
+        RuleKind::Cel => (
+            rule.expression.is_some() && rule.signal.is_none(),
+            "expression and no signal",
+        ),
         RuleKind::State => (
             !rule.values.is_empty() && rule.signal.is_some(),
             "signal and values",

@@ -169,7 +169,7 @@ fn what_is_not_owed_cannot_be_acknowledged() {
     let mut ask = |occurrence| {
         story
             .engine
-            .acknowledge(place, occurrence, by.clone(), &mut Vec::new())
+            .acknowledge(place, occurrence, by.clone(), None, &mut Vec::new())
     };
     assert_eq!(ask(0), Err(Refusal::Unknown));
     assert_eq!(ask(2), Err(Refusal::Unknown));
@@ -177,7 +177,7 @@ fn what_is_not_owed_cannot_be_acknowledged() {
     assert_eq!(ask(1), Err(Refusal::NotOwed));
     let mut story = story.hears([g1(10., 5.)]).clock(20.).hears([g1(30., 40.)]);
     assert_eq!(
-        story.engine.acknowledge(place, 1, by, &mut Vec::new()),
+        story.engine.acknowledge(place, 1, by, None, &mut Vec::new()),
         Err(Refusal::Superseded)
     );
 }

@@ -33,7 +33,7 @@ fn a11_a_violation_beyond_the_lateness_still_pages_and_is_over() {
             "G1/HI",
             &[
                 "210 raised G1/HI since 100 late momentary!",
-                "210 cleared G1/HI since 200 momentary!",
+                "210 cleared G1/HI since 200 momentary",
             ],
         )
         .is("G1/HI", ReturnedUnacknowledged);

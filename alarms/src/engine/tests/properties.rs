@@ -72,7 +72,7 @@ fn acknowledge_all(story: &mut Story) {
             };
             story
                 .engine
-                .acknowledge(place, occurrence, by, &mut story.out)
+                .acknowledge(place, occurrence, by, None, &mut story.out)
                 .unwrap();
         }
     }
