@@ -36,7 +36,7 @@ pub enum ReplayError {
         source: std::io::Error,
     },
     /// The rules are refused.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: the rules are refused", path = path.display())]
     Rules {
         /// Which file.
         path: PathBuf,
@@ -44,7 +44,7 @@ pub enum ReplayError {
         source: RulesError,
     },
     /// A line of the input is refused.
-    #[error("{path}: line {line}: {source}", path = path.display())]
+    #[error("{path}: line {line} is refused", path = path.display())]
     Input {
         /// Which file.
         path: PathBuf,

@@ -50,7 +50,7 @@ impl Engine {
         out: &mut Vec<Transition>,
     ) {
         if verdict.is_contrary() {
-            self.drop_pending(rule);
+            self.break_pending(rule, seen.time);
         }
         if verdict != Verdict::Violates {
             return;
@@ -158,6 +158,25 @@ impl Engine {
         }
         self.timers.push(at, What::Delay, rule);
         self.touch_rule(rule);
+    }
+
+    /// A contrary sample ends an on-delay. A late violation before it may still show that it had lasted, so where its beginning is
+    /// no longer among the remembered samples it is kept.
+    fn break_pending(&mut self, rule: u32, at: Timestamp) {
+        let begun = (self.state_of(rule).and_then(|state| state.pending))
+            .filter(|pending| pending.side == Side::On && !pending.frozen)
+            .map(|pending| pending.start);
+        let series = self.rule(rule).and_then(|rule| rule.series);
+        let oldest = (series.and_then(|series| self.point(series)))
+            .and_then(|point| point.window.first())
+            .map(|seen| seen.time);
+        let begun = begun.filter(|start| Some(*start) < oldest);
+        self.drop_pending(rule);
+        if let Some(start) = begun
+            && let Some(rare) = self.rare_mut(rule)
+        {
+            rare.broken = Some((start, at));
+        }
     }
 
     pub(super) fn drop_pending(&mut self, rule: u32) {

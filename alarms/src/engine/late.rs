@@ -5,7 +5,7 @@ use telemetry::Timestamp;
 use super::memory::Seen;
 use super::state::Pending;
 use super::{Engine, EventKind, Side, Tag, Tags, Transition};
-use crate::rules::Verdict;
+use crate::rules::{Condition, Verdict};
 
 /// What the remembered samples of a point say when they are read backwards from the newest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,8 +48,10 @@ impl Engine {
         out: &mut Vec<Transition>,
     ) {
         let Some(found) = self.rule(rule) else { return };
-        // A late bad sample says nothing about the sensor as it is now, and a memory of samples in order none about the past.
-        if !found.condition.is_of_samples() || !self.looks(rule, seen.time) {
+        // A memory of samples in order says nothing about the past. A late bad sample is a fault that is over, most likely: whoever
+        // would have heard of its value hears of it (P6).
+        let judged = found.condition.is_of_samples() || matches!(found.condition, Condition::Fault { .. });
+        if !judged || !self.looks(rule, seen.time) {
             return;
         }
         let (verdict, value) = self.judge_at(rule, place, seen, index);
@@ -152,7 +154,11 @@ impl Engine {
     ) -> Option<(Timestamp, Option<Seen>)> {
         let delay = self.rule(rule)?.on_delay.millis_i64();
         let gap = self.gap_in_delays(rule, place, Side::On);
-        let mut run: Option<(Timestamp, Timestamp)> = None;
+        let oldest = self.verdicts(rule, place).next().map(|(seen, _)| seen.time);
+        // A run that a contrary sample broke, and whose beginning is no longer remembered.
+        let mut run = (self.rare(rule).and_then(|rare| rare.broken))
+            .filter(|(start, end)| *start < time && time < *end && Some(*start) < oldest)
+            .map(|(start, _)| (start, start));
         let mut before = None;
         for (seen, verdict) in self.verdicts(rule, place) {
             let lasts = |(first, last): (Timestamp, Timestamp)| last.millis_since(first) >= delay;

@@ -103,6 +103,8 @@ pub(crate) struct Rare {
     pub(crate) excursion: Option<Excursion>,
     /// When its history has come to rest, if no more comes.
     pub(crate) rests_at: Option<Timestamp>,
+    /// The last on-delay that a contrary sample broke: event times of its first sample and of the contrary one.
+    pub(crate) broken: Option<(Timestamp, Timestamp)>,
     /// When its re-alarm is due.
     pub(crate) re_alarm_at: Option<Timestamp>,
     /// The rule has been taken out of force by a person.
