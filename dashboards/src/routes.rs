@@ -85,6 +85,7 @@ fn for_people() -> Router<Arc<App>> {
         .route("/charts/{device}/{file}", get(pages::charts::chart))
         .route("/fragments/alarms", get(pages::alarm_item::fragment))
         .route("/fragments/figures", get(pages::figures::fragment))
+        .route("/fragments/headlines", get(pages::figures::headlines_fragment))
         .route("/fragments/latest", get(pages::latest::fragment))
         .route("/", get(pages::county::county))
         .route("/sites", get(pages::sites::sites))

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::alarm_item::open_list;
-use super::figures::cards;
+use super::figures::headlines;
 use super::shell::{Ask, Shell};
 use crate::api::Shared;
 use crate::problem::Problem;
@@ -27,7 +27,7 @@ pub(crate) async fn county(State(app): Shared, ask: Ask) -> Result<Response, Pro
     let page = CountyPage {
         shell: Shell::new(&app, &ask, &app.board.read(), t.overview, "county"),
         t,
-        figures: cards(&app, ask.lang)?,
+        figures: headlines(&app, ask.lang)?,
         alarms: open_list(&app, ask.lang, None)?,
     };
     super::page(&page, ask.chosen)

@@ -25,12 +25,28 @@ struct Cards {
 
 /// The headlines as cards, as HTML. Reads what the pulse has computed and computes nothing.
 pub(crate) fn cards(app: &App, lang: Lang) -> Result<String, Problem> {
+    cards_of(app, lang, |_| true)
+}
+
+/// Those of the county page: what its utilities do. What became of cases has the page of the figures.
+pub(crate) fn headlines(app: &App, lang: Lang) -> Result<String, Problem> {
+    cards_of(app, lang, |name| !name.starts_with("case_"))
+}
+
+fn cards_of(app: &App, lang: Lang, wanted: impl Fn(&str) -> bool) -> Result<String, Problem> {
     let cards = Figures::names()
         .into_iter()
+        .filter(|name| wanted(name))
         .map(|name| card::headline(app, name, lang));
     super::text(&Cards {
         cards: cards.collect(),
     })
+}
+
+/// `GET /fragments/headlines`.
+pub(crate) async fn headlines_fragment(State(app): Shared, ask: Ask) -> Result<Response, Problem> {
+    ask.params.only(&["lang"])?;
+    Ok(Html(headlines(&app, ask.lang)?).into_response())
 }
 
 /// `GET /fragments/figures`.
