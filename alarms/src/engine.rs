@@ -294,12 +294,6 @@ impl Engine {
         self.version
     }
 
-    /// How many alarms of a group are active.
-    #[must_use]
-    pub fn active_alarms(&self, group: usize) -> u32 {
-        self.active_in(group)
-    }
-
     fn live(&mut self, place: usize, seen: Seen, newest: bool, out: &mut Vec<Transition>) {
         let (lateness, live_age) = (self.spans.lateness, self.spans.live_age);
         let Some(memory) = self.points.get_mut(place) else {

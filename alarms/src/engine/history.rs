@@ -156,24 +156,23 @@ impl Engine {
 
     /// A rule's history may have come to rest: when that of all has, each recipient gets one digest.
     pub(super) fn digest_fires(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
-        let rare = |engine: &Self, rule: u32| engine.rare(rule).cloned().unwrap_or_default();
-        if let Some(later) = rare(self, rule).rests_at.filter(|rests_at| *rests_at > at) {
+        let rests_at = |engine: &Self, rule: u32| engine.rare(rule).and_then(|rare| rare.rests_at);
+        let excursion = |engine: &Self, rule: u32| engine.rare(rule).and_then(|rare| rare.excursion);
+        if let Some(later) = rests_at(self, rule).filter(|rests_at| *rests_at > at) {
             self.timers.push(later, What::Digest, rule);
         }
         let resting: Vec<u32> = self.resting.iter().copied().collect();
         let rests = resting
             .iter()
-            .all(|rule| rare(self, *rule).rests_at.is_none_or(|rests_at| rests_at <= at));
-        let overdue = resting.iter().any(|rule| {
-            rare(self, *rule)
-                .excursion
-                .is_some_and(|excursion| excursion.due_max <= at)
-        });
+            .all(|rule| rests_at(self, *rule).is_none_or(|rests_at| rests_at <= at));
+        let overdue = resting
+            .iter()
+            .any(|rule| excursion(self, *rule).is_some_and(|excursion| excursion.due_max <= at));
         if resting.is_empty() || !(rests || overdue) {
             return;
         }
         for rule in &resting {
-            if rare(self, *rule).rests_at.is_some_and(|rests_at| rests_at <= at) {
+            if rests_at(self, *rule).is_some_and(|rests_at| rests_at <= at) {
                 self.end_run(*rule, out);
                 self.resting.remove(rule);
                 if let Some(rare) = self.rare_mut(*rule) {

@@ -212,7 +212,8 @@ impl Engine {
     }
 
     /// How many alarms of a group are active; those of points out of service aside.
-    pub(super) fn active_in(&self, group: usize) -> u32 {
+    #[must_use]
+    pub fn active_in(&self, group: usize) -> u32 {
         u32::try_from(self.active_rules(group).count()).unwrap_or(u32::MAX)
     }
 

@@ -27,9 +27,6 @@ impl Engine {
             if let Condition::Flood(_) = condition {
                 self.flood = Some(number);
             }
-            if condition.is_joint() {
-                self.wire_joint(number, series);
-            }
             if let Some(memory) = self.devices.get_mut(device) {
                 memory.rules.push(number);
                 if condition == Condition::Clock {
@@ -51,12 +48,20 @@ impl Engine {
                 memory.silence_rules.push(number);
             }
         }
+        // Behind the others, so that most points are there with their devices.
+        for number in 0..u32::try_from(self.rules.len()).unwrap_or(NO_POINT) {
+            if self.rule(number).is_some_and(|rule| rule.condition.is_joint()) {
+                self.wire_joint(number);
+            }
+        }
         self.arm_all_silence();
     }
 
     /// Leads every series that a joint rule looks at to that rule.
-    fn wire_joint(&mut self, rule: u32, series: Option<SeriesId>) {
-        let Some(condition) = self.rule(rule).map(|rule| rule.condition.clone()) else {
+    fn wire_joint(&mut self, rule: u32) {
+        let Some((condition, series, own)) =
+            (self.rule(rule)).map(|rule| (rule.condition.clone(), rule.series, rule.device))
+        else {
             return;
         };
         let inputs: Vec<SeriesId> = match &condition {
@@ -71,7 +76,7 @@ impl Engine {
             _ => Vec::new(),
         };
         for series in inputs {
-            let device = self.device_behind(series);
+            let device = self.device_behind(series, own);
             let place = self.point_of(series, device);
             if let Some(point) = self.points.get_mut(place)
                 && !point.joint.contains(&rule)
@@ -81,22 +86,15 @@ impl Engine {
         }
     }
 
-    /// Whose series it is, as far as another rule or a group tells.
-    fn device_behind(&self, series: SeriesId) -> usize {
-        let of_rules = self
-            .rules
-            .iter()
-            .find(|rule| rule.series == Some(series) && rule.device < self.devices.len());
-        let members = self.plant.groups.iter().flat_map(|group| &group.members);
-        of_rules
-            .map(|rule| rule.device)
-            .or_else(|| {
-                members
-                    .into_iter()
-                    .find(|(_, known)| *known == series)
-                    .map(|(device, _)| *device)
-            })
-            .unwrap_or(crate::rules::NO_DEVICE)
+    /// Whose series it is: as another rule has it, or a group, or else the device of the joint rule itself.
+    fn device_behind(&self, series: SeriesId, own: usize) -> usize {
+        if let Some(point) = self.point(series) {
+            return point.device;
+        }
+        let mut members = self.plant.groups.iter().flat_map(|group| &group.members);
+        members
+            .find(|(_, known)| *known == series)
+            .map_or(own, |(device, _)| *device)
     }
 
     /// Arms every silence rule.

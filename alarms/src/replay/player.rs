@@ -548,7 +548,7 @@ fn areas(engine: &Engine) -> Vec<Value> {
         areas.push(json!({
             "group": &*group.name,
             "points": group.members.len(),
-            "active": engine.active_alarms(place),
+            "active": engine.active_in(place),
             "worst": gravest,
         }));
     }

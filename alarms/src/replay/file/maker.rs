@@ -19,6 +19,8 @@ pub(super) struct Maker {
     zone: TimeZone,
     pub(super) plant: Plant,
     pub(super) points: HashMap<Arc<str>, ReplayPoint>,
+    /// Full scale by place of the point.
+    ranges: Vec<Option<[f64; 2]>>,
     groups: BTreeMap<Box<str>, usize>,
     pub(super) voting: HashSet<usize>,
     pub(super) rules: Vec<Rule>,
@@ -31,6 +33,7 @@ impl Maker {
             zone,
             plant: Plant::default(),
             points: HashMap::new(),
+            ranges: Vec::new(),
             groups: BTreeMap::new(),
             voting: HashSet::new(),
             rules: Vec::new(),
@@ -73,6 +76,7 @@ impl Maker {
         if self.points.insert(Arc::clone(&name), point).is_some() {
             return Err("the name stands there twice".to_owned());
         }
+        self.ranges.push(point.range);
         let group = form.group.as_ref().map(|name| self.group(name));
         if let Some(group) = group.and_then(|group| self.plant.groups.get_mut(group)) {
             group.members.push((device, series));
@@ -228,12 +232,8 @@ impl Maker {
             | Kind::Rate
             | Kind::Stuck
             | Kind::Counter => {
-                let (device, series) = own.ok_or("point is missing")?;
-                let range = self
-                    .points
-                    .values()
-                    .find(|point| point.series == series)
-                    .and_then(|point| point.range);
+                let (device, _) = own.ok_or("point is missing")?;
+                let range = self.ranges.get(device).copied().flatten();
                 let gas = self
                     .plant
                     .devices

@@ -1,5 +1,7 @@
 //! The rules that the engine makes by itself: silence, faults, clocks, lost protection, floods.
 
+use std::collections::HashMap;
+
 use telemetry::SeriesId;
 use telemetry::profile::{Active, Priority, Title};
 use telemetry::time::Span;
@@ -12,11 +14,12 @@ use crate::rules::{Condition, NO_DEVICE, Rule};
 impl Maker {
     /// What the engine finds out by itself: silence, faults, clocks, lost protection, floods.
     pub(super) fn system_rules(&mut self, forms: &[PointForm], settings: &Settings) {
+        let gravest = self.gravest();
         let mut silences: Vec<(usize, Priority, Span)> = Vec::new();
         for (device, form) in forms.iter().enumerate() {
             let vital = form.class == Class::LifeSafety;
             let series = u32::try_from(device).ok().map(SeriesId);
-            let gravest = self.gravest(device);
+            let gravest = gravest.get(&device).copied();
             let plain = |id: String, condition, priority| Rule {
                 title: named(&id),
                 id: id.into(),
@@ -71,13 +74,14 @@ impl Maker {
         });
     }
 
-    /// The gravest priority of the file's own rules on a point.
-    fn gravest(&self, device: usize) -> Option<Priority> {
-        let own = self
-            .rules
-            .iter()
-            .filter(|rule| rule.device == device && !rule.system);
-        own.map(|rule| rule.priority).max()
+    /// The gravest priority of the file's own rules on each point that has any.
+    fn gravest(&self) -> HashMap<usize, Priority> {
+        let mut gravest = HashMap::new();
+        for rule in &self.rules {
+            let worst = gravest.entry(rule.device).or_insert(rule.priority);
+            *worst = rule.priority.max(*worst);
+        }
+        gravest
     }
 
     fn gateway_rules(&mut self, silences: &[(usize, Priority, Span)]) {
