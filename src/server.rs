@@ -15,6 +15,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -249,6 +250,28 @@ impl Server {
         if let Some(gate) = &self.sources.gate {
             gate.reload_certificates();
         }
+    }
+
+    /// Has the county's own rules read anew. When something in the configuration is wrong they stay as they are.
+    pub(crate) fn reload_rules(&self, file: PathBuf) {
+        tracing::info!("asked to read the rules anew");
+        let service = Arc::clone(&self.sources.service);
+        // Nobody waits for it: the log says what came of it.
+        drop(tokio::task::spawn_blocking(move || {
+            let book = match config::read(&file) {
+                Ok(checked) => checked.config.alarms.book,
+                Err(findings) => {
+                    for finding in findings {
+                        tracing::error!(%finding, "the rules stay as they are");
+                    }
+                    return;
+                }
+            };
+            if let Err(error) = service.change_rules(book, "SIGHUP") {
+                let error = telemetry::with_causes(&error);
+                tracing::error!(error, "the rules stay as they are");
+            }
+        }));
     }
 
     /// Stops in order: sources, what is under way, files.

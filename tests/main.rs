@@ -34,6 +34,7 @@ mod modbus_lines;
 mod notices;
 mod push;
 mod remote_reading;
+mod rules;
 mod sessions;
 mod simulated;
 mod structure;

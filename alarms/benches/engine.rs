@@ -189,6 +189,7 @@ fn rule(id: u32, name: &str, condition: Condition) -> Rule {
             en: name.into(),
         },
         device: usize::try_from(id).expect("32 bits fit"),
+        shown_at: usize::try_from(id).expect("32 bits fit"),
         signal: None,
         series: Some(SeriesId(id)),
         condition,
@@ -201,6 +202,7 @@ fn rule(id: u32, name: &str, condition: Condition) -> Rule {
         latching: false,
         re_alarm: None,
         system: false,
+        changed: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) mod tests;
 mod timers;
 mod wire;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use telemetry::profile::Active;
@@ -109,6 +109,8 @@ pub struct Engine {
     dirty_devices: Vec<u32>,
     /// Rules whose history has yet to come to rest.
     resting: BTreeSet<u32>,
+    /// States of rules that are no longer: one that comes back goes on with its next occurrence.
+    retired: HashMap<Arc<str>, RuleState>,
 }
 
 const NO_POINT: u32 = u32::MAX;
@@ -153,6 +155,7 @@ impl Engine {
             dirty_rules: Vec::new(),
             dirty_devices: Vec::new(),
             resting: BTreeSet::new(),
+            retired: HashMap::new(),
             rules,
             plant,
         };
@@ -407,7 +410,8 @@ impl Engine {
             Active::LightingNight => self.daylight.lights_due(at),
             Active::LightingDay => !self.daylight.lights_due(at),
         };
-        due && found.schedule.as_ref().is_none_or(|schedule| schedule.covers(at))
+        let sun = Some(&*self.daylight);
+        due && (found.schedule.as_ref()).is_none_or(|schedule| schedule.covers(at, sun))
     }
 
     fn touch_rule(&mut self, rule: u32) {

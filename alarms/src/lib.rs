@@ -12,7 +12,6 @@ pub mod figures;
 pub mod hazard;
 pub mod health;
 pub mod lifecycle;
-pub mod namur;
 pub mod notify;
 pub mod replay;
 pub mod rules;

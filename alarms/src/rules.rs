@@ -2,6 +2,7 @@
 //!
 //! [`compile()`] makes them of a catalogue's profiles, `replay` of a file of rules.
 
+pub mod book;
 pub mod compile;
 pub mod condition;
 pub mod expression;
@@ -13,7 +14,8 @@ use telemetry::profile::{Active, Priority, Title};
 use telemetry::time::Span;
 use telemetry::{SeriesId, Timestamp};
 
-pub use compile::{RuleError, compile, plant};
+pub use book::RuleBook;
+pub use compile::{Compiled, RuleError, compile};
 pub use condition::{Condition, Verdict};
 pub use schedule::Schedule;
 
@@ -21,6 +23,12 @@ pub use schedule::Schedule;
 pub trait Daylight: Send + Sync {
     /// Whether the lights are due at that instant.
     fn lights_due(&self, at: Timestamp) -> bool;
+
+    /// When the sun sets in the evening of that civil day, and when it rises in its morning. None where it does not, or where
+    /// nobody knows the place.
+    fn dusk_and_dawn(&self, _date: jiff::civil::Date) -> Option<(Timestamp, Timestamp)> {
+        None
+    }
 }
 
 /// No device stands behind a rule: it looks at several points.
@@ -35,7 +43,9 @@ pub struct Rule {
     pub title: Title,
     /// Place in [`Plant::devices`]; [`NO_DEVICE`] where it looks at several points.
     pub device: usize,
-    /// Place in the profile's signals; none when it looks at the device as a whole.
+    /// The device that it is shown with: its own; of several points, the one that stands for them.
+    pub shown_at: usize,
+    /// Place in the signals of the profile of `shown_at`; none when it looks at the device as a whole.
     pub signal: Option<usize>,
     /// The series it looks at.
     pub series: Option<SeriesId>,
@@ -59,6 +69,8 @@ pub struct Rule {
     pub re_alarm: Option<Span>,
     /// The engine made it: it tells of a sensor, a clock, silence, a flood. People on its point's own rules hear of it.
     pub system: bool,
+    /// Where it differs from its profile: which entry of the county's rule book says so, and why.
+    pub changed: Option<Arc<str>>,
 }
 
 /// What stands behind the rules: who speaks through whom, and what belongs together.
@@ -87,6 +99,19 @@ pub struct PlantDevice {
     pub period: Option<Span>,
     /// It has no messages of its own: it is heard when something is heard through it.
     pub mute: bool,
+    /// Where it stands: routes may ask for it. None in `replay`, whose files name no places.
+    pub place: Option<Arc<Place>>,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Id of the site.
+    pub site: Box<str>,
+    /// Town or street.
+    pub town: Box<str>,
+    /// Who runs the site.
+    pub organisation: Box<str>,
 }
 
 /// A voting group, or an area.

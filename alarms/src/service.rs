@@ -15,6 +15,7 @@ mod list;
 mod operate;
 mod outbox;
 mod restore;
+mod rules;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -42,6 +43,7 @@ pub(crate) use list::read_view;
 pub use list::{AlarmCounts, AlarmFilter};
 pub use operate::{AlarmAct, DeviceAct};
 pub use outbox::Queue;
+pub use rules::{GroupView, InForce, RuleView};
 use writer::{Attempts, Pending, Shared};
 
 /// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
@@ -121,12 +123,15 @@ pub struct AlarmService {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
     settings: AlarmSettings,
-    by_rule: FxHashMap<Arc<str>, usize>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Inner {
     engine: Engine,
+    /// Places of the engine's rules.
+    by_rule: FxHashMap<Arc<str>, usize>,
+    /// Which rules are in force.
+    in_force: rules::Version,
     /// The last message that the engine has judged.
     judged: Lsn,
     /// The last that is on disk with all that came of it.
@@ -174,13 +179,11 @@ impl AlarmService {
         settings: AlarmSettings,
     ) -> Result<Self, AlarmError> {
         settings.check()?;
-        let restored = restore::restore(&state, &catalogue, &*clock, daylight, &settings)?;
+        let mut restored = restore::restore(&state, &catalogue, &*clock, daylight, &settings)?;
+        let in_force = rules::Version::begin(&state, &catalogue, &settings.book, restored.ready)?;
+        restored.engine.restore_version(in_force.number);
         let rules = restored.engine.rules();
-        let by_rule = rules
-            .iter()
-            .enumerate()
-            .map(|(place, rule)| (Arc::clone(&rule.id), place))
-            .collect();
+        let by_rule = rules::places(rules);
         let open = (0..rules.len())
             .filter(|place| {
                 restored
@@ -193,6 +196,8 @@ impl AlarmService {
         let shared = Arc::new(Shared {
             inner: Mutex::new(Inner {
                 engine: restored.engine,
+                by_rule,
+                in_force,
                 judged: restored.lsn,
                 durable: restored.lsn,
                 unwritten: restored.unwritten,
@@ -219,7 +224,6 @@ impl AlarmService {
         });
         let thread = writer::start(Arc::clone(&shared)).map_err(AlarmError::Thread)?;
         let service = Self {
-            by_rule,
             shared,
             clock,
             settings,
@@ -332,7 +336,8 @@ impl AlarmService {
         let to = inner.time(mono).minus(lag);
         let mut out = Vec::new();
         inner.engine.advance(to, &mut out);
-        let mut inner = self.write(inner, &out, true);
+        let inner = self.write(inner, &out, true);
+        let mut inner = self.change_by_date(inner, mono);
         self.prune(&mut inner, mono);
     }
 
@@ -344,8 +349,8 @@ impl AlarmService {
         check_lengths(by, remark)?;
         let unknown = || AlarmError::Unknown { id: id.to_owned() };
         let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
-        let place = *self.by_rule.get(rule.as_str()).ok_or_else(unknown)?;
         let mut inner = self.lock();
+        let place = *inner.by_rule.get(rule.as_str()).ok_or_else(unknown)?;
         let at = inner.time(self.clock.monotonic());
         let acknowledgement = Acknowledgement {
             by: by.into(),
@@ -366,7 +371,11 @@ impl AlarmService {
             .map_err(refused)?;
         let inner = self.write(inner, &out, true);
         let inner = self.settle(inner, ACKNOWLEDGE_PATIENCE);
-        self.view(&inner, place).ok_or_else(unknown)
+        // The rules may have changed while the disk was waited for.
+        let place = inner.by_rule.get(rule.as_str()).copied();
+        place
+            .and_then(|place| self.view(&inner, place))
+            .ok_or_else(unknown)
     }
 
     /// Every change from now on. A receiver that lags behind by more than [`CHANGES_BEHIND_MAX`] is told and reads the list again.

@@ -41,6 +41,11 @@ pub struct AlarmSettings {
     pub shelve_max: Span,
     /// How long occurrences that are over and their log are kept. Default `"400d"`, range `"1d"` to `"3650d"`.
     pub keep: Span,
+    /// A file with the county's own rules, relative to the configuration. Default: none, the profiles' rules hold.
+    pub rules: Option<std::path::PathBuf>,
+    /// What that file says. Not for the configuration.
+    #[serde(skip)]
+    pub book: std::sync::Arc<crate::rules::RuleBook>,
     /// Who hears of which alarms: `[[alarms.route]]`. Default: everybody of everything.
     #[serde(rename = "route")]
     pub routes: Vec<crate::telling::Route>,
@@ -87,6 +92,8 @@ impl Default for AlarmSettings {
             fault_off_delay: Span::from_secs(60),
             shelve_max: Span::from_secs(8 * 3600),
             keep: Span::from_secs(400 * 86_400),
+            rules: None,
+            book: std::sync::Arc::default(),
             routes: Vec::new(),
             escalation: Vec::new(),
             roster: Vec::new(),

@@ -11,7 +11,7 @@ use telemetry::Timestamp;
 use telemetry::profile::Priority;
 use telemetry::time::Span;
 
-use crate::rules::Schedule;
+use crate::rules::{Place, Schedule};
 
 /// Where there is no route at all, everything goes to this recipient.
 pub const EVERYBODY: &str = "all";
@@ -38,6 +38,26 @@ pub struct Route {
     /// Only points of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Box<str>>,
+    /// Only points of this site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Box<str>>,
+    /// Only points of this town or street.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub town: Option<Box<str>>,
+    /// Only points of sites that this organisation runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<Box<str>>,
+    /// Only what calls in these hours of the civil day, `"HH:MM-HH:MM"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Box<str>>,
+}
+
+impl Route {
+    /// Whether it asks where something stands.
+    #[must_use]
+    pub const fn asks_for_place(&self) -> bool {
+        self.site.is_some() || self.town.is_some() || self.organisation.is_some()
+    }
 }
 
 /// Which priorities a route asks for.
@@ -84,12 +104,14 @@ pub struct Subject<'a> {
     pub group: Option<&'a str>,
     /// Kind of its point.
     pub kind: Option<&'a str>,
+    /// Where its point stands.
+    pub place: Option<&'a Place>,
 }
 
 /// Who is told of what.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telling {
-    routes: Vec<Route>,
+    routes: Vec<(Route, Option<Schedule>)>,
     steps: Vec<(Span, Vec<Arc<str>>)>,
     roster: Vec<(Arc<str>, Schedule)>,
 }
@@ -121,6 +143,15 @@ impl Telling {
                 "[[route]] {route:?}: to is empty; a recipient is expected"
             ));
         }
+        let mut timed = Vec::with_capacity(routes.len());
+        for route in routes {
+            let refused = |why: String| format!("[[route]] to {}: hours: {why}", route.to);
+            let hours = match &route.hours {
+                Some(text) => Some(clock_hours(text, zone).map_err(refused)?),
+                None => None,
+            };
+            timed.push((route, hours));
+        }
         let mut steps = Vec::with_capacity(escalation.len());
         for step in escalation {
             let range = Span::from_secs(1)..=Span::from_secs(7 * 86_400);
@@ -144,10 +175,15 @@ impl Telling {
                 None => zone.clone(),
             };
             let hours = Schedule::new(&duty.from, &duty.to, zone).map_err(refused)?;
+            if hours.needs_sun() {
+                return Err(refused(
+                    "a roster goes by the clock: HH:MM is expected".to_owned(),
+                ));
+            }
             duties.push((Arc::from(&*duty.person), hours));
         }
         Ok(Self {
-            routes,
+            routes: timed,
             steps,
             roster: duties,
         })
@@ -166,7 +202,11 @@ impl Telling {
             };
             self.add(default, at, &mut found);
         }
-        for route in self.routes.iter().filter(|route| route.test == test) {
+        let due = |hours: &Option<Schedule>| hours.as_ref().is_none_or(|hours| hours.covers(at, None));
+        for (route, hours) in &self.routes {
+            if route.test != test || !due(hours) {
+                continue;
+            }
             if subjects.iter().any(|subject| route.wants(*subject)) {
                 self.add(&route.to, at, &mut found);
             }
@@ -199,8 +239,9 @@ impl Telling {
 
     /// A name stands for itself, a person of the roster only while on duty.
     fn add(&self, to: &str, at: Timestamp, found: &mut Vec<Arc<str>>) {
-        let on_duty =
-            |(person, hours): &&(Arc<str>, Schedule)| (to == ON_CALL || **person == *to) && hours.covers(at);
+        let on_duty = |(person, hours): &&(Arc<str>, Schedule)| {
+            (to == ON_CALL || **person == *to) && hours.covers(at, None)
+        };
         let persons: Vec<&Arc<str>> = self
             .roster
             .iter()
@@ -248,8 +289,22 @@ impl Route {
             .as_deref()
             .is_none_or(|group| subject.group == Some(group));
         let kind = self.kind.as_deref().is_none_or(|kind| subject.kind == Some(kind));
-        priority && group && kind
+        let at = |wanted: Option<&str>, of: fn(&Place) -> &str| {
+            wanted.is_none_or(|wanted| subject.place.is_some_and(|place| of(place) == wanted))
+        };
+        let place = at(self.site.as_deref(), |place| &place.site)
+            && at(self.town.as_deref(), |place| &place.town)
+            && at(self.organisation.as_deref(), |place| &place.organisation);
+        priority && group && kind && place
     }
+}
+
+fn clock_hours(text: &str, zone: &TimeZone) -> Result<Schedule, String> {
+    let hours = Schedule::parse(text, zone.clone())?;
+    if hours.needs_sun() {
+        return Err("a route goes by the clock: HH:MM-HH:MM is expected".to_owned());
+    }
+    Ok(hours)
 }
 
 fn push_once(found: &mut Vec<Arc<str>>, name: &Arc<str>) {

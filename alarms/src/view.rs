@@ -6,7 +6,7 @@ use telemetry::{Catalogue, Timestamp};
 
 use crate::engine::{Acknowledgement, EventKind, RuleState, Tag};
 use crate::lifecycle::AlarmState;
-use crate::rules::Rule;
+use crate::rules::{Condition, Rule};
 
 /// One occurrence of an alarm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,9 +92,12 @@ impl AlarmView {
         if state.occurrence == 0 {
             return None;
         }
-        let entry = catalogue.devices().get(rule.device)?;
+        let entry = catalogue.devices().get(rule.shown_at)?;
         let site = catalogue.site_of(entry)?;
         let signal = rule.signal.and_then(|place| entry.profile.signals.get(place));
+        // A run time is in hours, whatever the signal is in.
+        let run_time = matches!(rule.condition, Condition::RunTime { .. });
+        let unit = signal.map(|signal| signal.unit.to_string());
         let plain = || Title {
             zh: entry.device.id.as_str().into(),
             en: entry.device.id.as_str().into(),
@@ -112,8 +115,12 @@ impl AlarmView {
             domain: entry.profile.domain,
             signal: signal.map(|signal| signal.name.to_string()),
             signal_title: signal.map(|signal| signal.title.clone()),
-            unit: signal.map(|signal| signal.unit.to_string()),
-            decimals: signal.map_or(0, |signal| signal.decimals),
+            unit: if run_time { Some("h".to_owned()) } else { unit },
+            decimals: if run_time {
+                1
+            } else {
+                signal.map_or(0, |signal| signal.decimals)
+            },
             limit: rule.condition.limit(),
             priority: rule.priority,
             life_safety: rule.life_safety,

@@ -145,6 +145,35 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// What else is done to an alarm or a device: reset, shelve, test, maintenance.
+document.addEventListener("submit", async (event) => {
+  const { act, done } = event.target.dataset;
+  if (!act) return;
+  event.preventDefault();
+  const fields = Object.fromEntries(new FormData(event.target));
+  const error = event.target.querySelector(".error");
+  error.textContent = "";
+  try {
+    const answer = await fetch(`/api/v1/${act}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(fields),
+    });
+    if (!answer.ok) {
+      const problem = await answer.json();
+      throw new Error(`${problem.detail}; ${problem.remedy}`);
+    }
+    localStorage.setItem("townwatch-name", fields.by);
+    error.classList.toggle("done", Boolean(done));
+    if (done) error.textContent = done;
+    else event.target.closest("details").open = false;
+    refreshAlarms();
+  } catch (problem) {
+    error.classList.remove("done");
+    error.textContent = `${body.actFailed}: ${problem.message}`;
+  }
+});
+
 // Working on cases: JSON to the API, then the page of the case. Empty fields are left out.
 document.addEventListener("submit", async (event) => {
   const { case: id, action, alarm, refused } = event.target.dataset;

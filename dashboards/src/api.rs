@@ -15,6 +15,7 @@ pub(crate) mod map;
 pub(crate) mod openapi;
 pub(crate) mod operate;
 pub(crate) mod operation;
+pub(crate) mod rules;
 pub(crate) mod series;
 pub(crate) mod sites;
 pub(crate) mod telemetry;

@@ -2,7 +2,7 @@
 
 mod service;
 
-pub use alarms::service::{AlarmAct as Act, DeviceAct};
+pub use alarms::service::{AlarmAct as Act, DeviceAct, InForce};
 use std::pin::Pin;
 
 use serde::Serialize;
@@ -206,6 +206,9 @@ pub trait AlarmBook: Send + Sync {
     /// # Errors
     /// [`AckError`].
     fn act_on_device(&self, device: &str, act: DeviceAct, by: &str, remark: &str) -> Result<(), AckError>;
+
+    /// The rules in force; those of one site or device where it is asked for.
+    fn rules(&self, site: Option<&str>, device: Option<&str>) -> InForce;
 
     /// What changes from now on.
     fn changes(&self) -> Box<dyn Changes>;

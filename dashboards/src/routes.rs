@@ -39,6 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/series/list", get(api::series::list::list))
         .route("/export", get(api::export::export))
         .route("/alarms", get(api::alarms::list))
+        .route("/rules", get(api::rules::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
         .route("/alarms/{id}/{action}", post(api::operate::alarm))
         .route("/devices/{device}/alarms/{action}", post(api::operate::device))

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use alarms::cases::evidence::Telemetry;
 use alarms::cases::{Calendar, CaseAlarm, CaseService, CaseSettings, Deadlines, Evidence, Rules};
 use alarms::figures::{AlarmFact, AlarmFacts, Figures, Policy};
+use alarms::service::GroupView;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -21,7 +22,8 @@ use tokio::sync::broadcast;
 
 use crate::access::Access;
 use crate::book::{
-    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, Wanted,
+    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, InForce,
+    Wanted,
 };
 use crate::exporter::{ExportJob, ExportOrder, Exporter};
 use crate::live::LiveFeed;
@@ -241,6 +243,27 @@ impl AlarmBook for MemoryBook {
                 why: format!("{by} may not"),
             }),
             _ => Ok(()),
+        }
+    }
+
+    fn rules(&self, _site: Option<&str>, device: Option<&str>) -> InForce {
+        InForce {
+            version: 3,
+            book: "2026-12".to_owned(),
+            digest: "00".to_owned(),
+            since: NOW,
+            next_change: None,
+            count: 0,
+            rules: Vec::new(),
+            groups: device
+                .map(|device| GroupView {
+                    id: device.to_owned(),
+                    points: 2,
+                    active: 0,
+                    gravest: None,
+                })
+                .into_iter()
+                .collect(),
         }
     }
 

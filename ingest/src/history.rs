@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use telemetry::time::Timestamp;
 use telemetry::{Catalogue, Profile, Quality, Sample, SeriesId};
 
+use crate::decode::json::Scalar;
 use crate::decode::lines::{find, scalar};
 use crate::decode::signals::SignalTable;
 use crate::push::lines::{Precision, parse};
@@ -76,7 +77,7 @@ impl History {
     #[must_use]
     pub fn judge(&self, place: Place, number: f64) -> Quality {
         match self.tables.get(place.device) {
-            Some(table) => table.judge_number(place.signal, number).1,
+            Some(table) => table.judge_value(place.signal, number).1,
             None => Quality::Good,
         }
     }
@@ -113,7 +114,11 @@ impl History {
             if matches!(value, FieldValue::String(_)) {
                 return Err(format!("{field} is a text, not a number"));
             }
-            let (value, quality) = table.judge(signal, &scalar(value));
+            // History is in the signal's unit, also where a device sends a current.
+            let (value, quality) = match scalar(value) {
+                Scalar::Number(number) => table.judge_value(signal, number),
+                other => table.judge(signal, &other),
+            };
             let time = Timestamp::from_millis(ms);
             let sample = Sample { time, value, quality };
             into.push((place.series, sample));

@@ -1,9 +1,11 @@
 //! Reading a configuration and saying what is wrong with it, with file, line and a suggestion.
 
+mod files;
 mod modbus;
 mod mqtt;
 mod remote;
 mod retention;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -75,6 +77,7 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
     let mut findings = contradictions(&config, &here);
     let profiles = read_profiles(&config, &here, &mut findings);
     let registry = read_registry(&config, &here, &mut findings);
+    findings.extend(files::findings(file, &config));
     if let Some(registry) = &registry {
         let mut next = 0;
         let number = |_: &telemetry::DeviceId, _: &telemetry::profile::Signal| {
@@ -82,7 +85,13 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
             SeriesId(next)
         };
         match Catalogue::build(registry.clone(), &profiles, number) {
-            Ok(catalogue) => findings.extend(modbus::life_safety_nonsense(&config, &here, &catalogue)),
+            Ok(catalogue) => {
+                findings.extend(modbus::life_safety_nonsense(&config, &here, &catalogue));
+                match rules::read(file, &config.alarms, &catalogue) {
+                    Ok(book) => config.alarms.book = Arc::new(book),
+                    Err(found) => findings.extend(found),
+                }
+            }
             Err(error) => {
                 let path = beside(file, config.registry.file.get_ref());
                 findings.push(whole(
@@ -167,6 +176,14 @@ fn read_text(file: &Path) -> Result<String, Finding> {
             format!("cannot be read: {error}"),
             "townwatch check --print > FILE makes a new one",
         )
+    })
+}
+
+/// A file that the configuration names.
+fn read_named(file: &Path) -> Result<String, Finding> {
+    read_text(file).map_err(|finding| Finding {
+        suggestion: "mend the path, or take the line out".to_owned(),
+        ..finding
     })
 }
 

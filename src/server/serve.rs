@@ -85,7 +85,10 @@ async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Resu
                 server.stop().await?;
                 return Ok(ExitCode::SUCCESS);
             }
-            _ = hangup.recv() => server.reload_certificates(),
+            _ = hangup.recv() => {
+                server.reload_certificates();
+                server.reload_rules(options.config.clone());
+            }
             why = server.storage_failed() => end(&server, failed, &why).await,
             () = &mut well, if counted => {
                 counted = false;

@@ -14,6 +14,7 @@ pub mod id;
 pub mod ledger;
 pub mod limits;
 pub mod message;
+pub mod namur;
 pub mod profile;
 pub mod quality;
 pub mod registry;

@@ -107,6 +107,21 @@ pub struct Signal {
     pub decimals: u8,
     /// What its history is kept for. Default: see [`Profile::retention_of`].
     pub retention_class: Option<RetentionClass>,
+    /// How its value comes. Default: as it is.
+    #[serde(default)]
+    pub input: SignalInput,
+}
+
+/// How the value of a signal comes from its device, after scale and offset of its mapping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum SignalInput {
+    /// In the signal's unit.
+    #[default]
+    #[serde(rename = "value")]
+    Value,
+    /// As a current in mA; [`Signal::range`] is its full scale. NAMUR NE 43 tells faults from measurements, see [`crate::namur`].
+    #[serde(rename = "4-20mA")]
+    Current,
 }
 
 /// What the history of a signal is kept for; the configuration says how long.
@@ -192,14 +207,15 @@ pub struct RuleSpec {
     /// Distance from the limit at which the alarm may clear, in the signal's unit. Default 0.
     #[serde(default)]
     pub deadband: f64,
-    /// For `state`: the values that raise.
+    /// For `state`: the values that raise. For `run_time`: those that count as running.
     #[serde(default)]
     pub values: Vec<f64>,
-    /// For `silence`: the longest time without a message. For `stuck`: how long it has not moved; default `"24h"`.
+    /// For `silence`: the longest time without a message. For `stuck`: how long it has not moved; default `"24h"`. For
+    /// `run_time`: how long it has run.
     pub after: Option<Span>,
     /// For `rate`: what the limit is per. Default `"60s"`.
     pub per: Option<Span>,
-    /// For `rate`: between samples that are further apart nothing is known. Default `"300s"`.
+    /// For `rate` and `run_time`: between samples that are further apart nothing is known. Default `"300s"`, for `run_time` `"1h"`.
     pub max_gap: Option<Span>,
     /// For `stuck`: how far it may move and still stand, in the signal's unit. Default 0.
     #[serde(default)]
@@ -208,7 +224,8 @@ pub struct RuleSpec {
     pub samples: Option<u32>,
     /// For `counter`: it passes its end at 2 to this power, 1 to 64. Default: never, every fall is a reset.
     pub bits: Option<u32>,
-    /// For `counter`: over how long its growth is added up. Default: from one sample to the next.
+    /// For `counter`: over how long its growth is added up. Default: from one sample to the next. For `run_time`: over how long
+    /// it is added up.
     pub window: Option<Span>,
     /// For `deviation`: the signal it is compared with.
     pub other: Option<SignalName>,
@@ -219,7 +236,8 @@ pub struct RuleSpec {
     pub latching: bool,
     /// After how long an acknowledged alarm that is still active is owed again. Default: never.
     pub re_alarm: Option<Span>,
-    /// At which hours of the county's civil day it may raise, `"22:00-06:00"`. Default: at all.
+    /// At which hours of the county's civil day it may raise, `"22:00-06:00"`; either end may be `dusk` or `dawn`. Default: at
+    /// all.
     pub schedule: Option<Box<str>>,
     /// How long it must hold before it raises. Default 0.
     #[serde(default)]
@@ -252,6 +270,8 @@ pub enum RuleKind {
     Stuck,
     /// Raise when it has grown by the limit or more in `window`.
     Counter,
+    /// Raise when it has been in one of `values` for `after` or more within `window`, all stretches added up.
+    RunTime,
     /// Raise when it is the limit or more away from `other`.
     Deviation,
     /// Raise while `expression` is true.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use telemetry::SeriesId;
 
 use super::memory::Seen;
-use super::{Engine, Extra, Tags, Transition};
+use super::{Engine, Extra, RuleState, Tags, Transition};
 use crate::rules::{Plant, Rule};
 use crate::telling::Telling;
 
@@ -86,9 +86,12 @@ impl Engine {
                 next.touch_device(*to);
             }
         }
-        for (rule, state) in self.rules.iter().zip(std::mem::take(&mut self.states)) {
-            if let Some(place) = places.get(&rule.id) {
-                next.restore_rule(*place, state);
+        let of_rules = self.rules.iter().map(|rule| Arc::clone(&rule.id));
+        let states = of_rules.zip(std::mem::take(&mut self.states));
+        for (id, state) in std::mem::take(&mut self.retired).into_iter().chain(states) {
+            match places.get(&id) {
+                Some(place) => next.restore_rule(*place, state),
+                None => next.retire(id, state),
             }
         }
         next.silence_from = self.silence_from;
@@ -101,6 +104,13 @@ impl Engine {
             next.touch_rule(rule);
         }
         Ok(())
+    }
+
+    /// Remembers the state of a rule that is no longer, so that no occurrence gets a number twice when it comes back.
+    pub fn retire(&mut self, id: Arc<str>, state: RuleState) {
+        if state.occurrence > 0 {
+            self.retired.insert(id, state);
+        }
     }
 
     /// Judges a new or changed rule by the last value without doubt, while that is fresh.

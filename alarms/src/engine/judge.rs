@@ -6,14 +6,17 @@ use telemetry::time::Span;
 use super::memory::Seen;
 use super::state::Memory;
 use super::{Engine, EventKind, Tag, Tags, Transition};
-use crate::rules::condition::{above, level};
+use crate::rules::condition::{above, hours, is_one_of, level};
 use crate::rules::{Condition, Verdict};
 
 /// How near to both ends of its range the fall of a counter must be to be a roll-over: share of the range. As in the
 /// figures' own counters.
 const ROLLOVER_BAND: f64 = 0.25;
-/// Most steps of a counter that are remembered for its window. Beyond, the two oldest become one.
+/// Most steps of a counter that are remembered for its window. Beyond, those of one slice of the window become one.
 const STEPS_MAX: usize = 64;
+/// Slices of a window.
+const SLICES: i64 = 32;
+const HOUR_MS: f64 = 3_600_000.0;
 
 impl Engine {
     /// What the newest sample says about a rule: the verdict, the sample with the value that decides, and marks.
@@ -37,6 +40,7 @@ impl Engine {
                 self.judge_still(rule, still, seen)
             }
             Condition::Counter { .. } => self.judge_counter(rule, seen),
+            Condition::RunTime { .. } => self.judge_run_time(rule, seen),
             _ => {
                 let index = self.points.get(place).map_or(0, |memory| memory.window.len());
                 let (verdict, value) = self.judge_at(rule, place, seen, index.checked_sub(1));
@@ -115,21 +119,48 @@ impl Engine {
             return (Verdict::Nothing, seen, Tags::NONE);
         }
         let (step, tags) = counted(last.1, seen.value, modulus, reset_from_zero);
-        grown.push((seen.time, step));
-        let oldest = window.map_or(seen.time, |window| {
-            seen.time.minus(window).plus(Span::from_millis(1))
-        });
-        grown.retain(|(time, _)| *time >= oldest);
-        if grown.len() > STEPS_MAX {
-            let (_, first) = grown.remove(0);
-            if let Some(second) = grown.first_mut() {
-                second.1 += first;
-            }
-        }
-        let total: f64 = grown.iter().map(|(_, step)| step).sum();
+        let total = add_up(&mut grown, (seen.time, step), window);
         self.remember_counter(rule, seen, grown);
         let verdict = above(total, limit, deadband, seen.quality.is_good());
         (verdict, Seen { value: total, ..seen }, tags)
+    }
+
+    /// For how many hours it has run within the window. From a sample to the next it is as the first one says.
+    fn judge_run_time(&mut self, rule: u32, seen: Seen) -> (Verdict, Seen, Tags) {
+        let Some(Condition::RunTime {
+            values,
+            limit,
+            window,
+            max_gap,
+        }) = self.rule(rule).map(|rule| rule.condition.clone())
+        else {
+            return (Verdict::Nothing, seen, Tags::NONE);
+        };
+        if seen.quality.is_bad() {
+            return (Verdict::Nothing, seen, Tags::NONE);
+        }
+        let memory = self
+            .rare(rule)
+            .map(|rare| rare.memory.clone())
+            .unwrap_or_default();
+        let Memory::Counter { last, mut grown } = memory else {
+            self.remember_counter(rule, seen, Vec::new());
+            return (Verdict::Nothing, seen, Tags::NONE);
+        };
+        let gap_ms = seen.time.millis_since(last.0);
+        if gap_ms <= 0 {
+            return (Verdict::Nothing, seen, Tags::NONE);
+        }
+        let known = gap_ms <= max_gap.millis_i64();
+        let ran_ms = if known && is_one_of(&values, last.1) {
+            gap_ms as f64
+        } else {
+            0.0
+        };
+        let total = add_up(&mut grown, (seen.time, ran_ms), Some(window)) / HOUR_MS;
+        self.remember_counter(rule, seen, grown);
+        let verdict = above(total, hours(limit), 0.0, seen.quality.is_good());
+        (verdict, Seen { value: total, ..seen }, Tags::NONE)
     }
 
     /// A counter that passed its end or began again is said, also where that raises nothing.
@@ -157,6 +188,34 @@ impl Engine {
         }
         self.touch_rule(rule);
     }
+}
+
+/// Adds a step to those of the window that ends with it; the sum. Without a window the step alone counts.
+fn add_up(grown: &mut Vec<(Timestamp, f64)>, step: (Timestamp, f64), window: Option<Span>) -> f64 {
+    let (now, amount) = step;
+    grown.push(step);
+    let Some(window) = window else {
+        *grown = vec![step];
+        return amount;
+    };
+    let oldest = now.minus(window).plus(Span::from_millis(1));
+    grown.retain(|(time, _)| *time >= oldest);
+    if grown.len() > STEPS_MAX {
+        // Neighbours become one, at the time of the later: what they are worth leaves the window at most one slice late.
+        let slice_ms = (window.millis_i64() / SLICES).max(1);
+        let mut merged: Vec<(Timestamp, f64)> = Vec::with_capacity(STEPS_MAX);
+        for (time, amount) in grown.drain(..) {
+            let slice = time.millis().div_euclid(slice_ms);
+            match merged.last_mut() {
+                Some(last) if last.0.millis().div_euclid(slice_ms) == slice => {
+                    *last = (time, last.1 + amount);
+                }
+                _ => merged.push((time, amount)),
+            }
+        }
+        *grown = merged;
+    }
+    grown.iter().map(|(_, amount)| amount).sum()
 }
 
 /// The settings of a condition that looks for a value that does not move.
@@ -230,6 +289,23 @@ mod tests {
         assert_eq!(counted(40_000.0, 3.0, modulus, true), (3.0, reset));
         assert_eq!(counted(40_000.0, 3.0, modulus, false), (0.0, reset));
         assert_eq!(counted(40_000.0, 3.0, None, true), (3.0, reset));
+    }
+
+    #[test]
+    fn a_long_window_forgets_what_has_left_it() {
+        // A step of 1 every minute. In a window of 24 h there are 1440 of them; a slice of 45 min may still count.
+        let minute = |n: i64| Timestamp::from_millis(n * 60_000);
+        let day = Some(Span::from_secs(86_400));
+        let mut grown = Vec::new();
+        let mut total = 0.0;
+        for n in 1..=10_000 {
+            total = add_up(&mut grown, (minute(n), 1.0), day);
+        }
+        assert!((1440.0..=1485.0).contains(&total), "{total}");
+        assert!(grown.len() <= STEPS_MAX, "{}", grown.len());
+        // Nothing for a day: only the new step is left.
+        assert_eq!(add_up(&mut grown, (minute(20_000), 1.0), day), 1.0);
+        assert_eq!(add_up(&mut grown, (minute(20_001), 3.0), None), 3.0);
     }
 
     #[test]

@@ -114,10 +114,12 @@ impl Engine {
             _ => device.and_then(|device| device.group),
         };
         let group = group.and_then(|group| self.plant.groups.get(group));
+        let shown = self.plant.devices.get(found.shown_at);
         Subject {
             priority: Some(found.priority),
             group: group.map(|group| &*group.name),
-            kind: device.map(|device| &*device.kind).filter(|kind| !kind.is_empty()),
+            kind: shown.map(|device| &*device.kind).filter(|kind| !kind.is_empty()),
+            place: shown.and_then(|device| device.place.as_deref()),
         }
     }
 

@@ -5,6 +5,7 @@ mod device;
 mod late;
 mod properties;
 mod restart;
+mod run_time;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -268,11 +269,16 @@ fn spans() -> Spans {
     Spans::from(&AlarmSettings::default())
 }
 
+fn compiled(catalogue: &Catalogue) -> rules::Compiled {
+    let book = rules::RuleBook::default();
+    rules::compile(catalogue, &book, Timestamp::EPOCH, Span::from_secs(60)).unwrap()
+}
+
 fn engine(catalogue: &Catalogue) -> Engine {
-    let rules = rules::compile(catalogue, Span::from_secs(60)).unwrap();
+    let compiled = compiled(catalogue);
     Engine::new(
-        rules::plant(catalogue),
-        rules,
+        compiled.plant,
+        compiled.rules,
         spans(),
         night(),
         Arc::default(),
@@ -357,8 +363,7 @@ impl Story {
             }
         }
         let (now, seq) = (self.engine.now(), self.engine.seq());
-        let rules = rules::compile(&self.catalogue, Span::from_secs(60)).unwrap();
-        let plant = rules::plant(&self.catalogue);
+        let rules::Compiled { plant, rules } = compiled(&self.catalogue);
         self.engine = Engine::new(plant, rules, spans(), night(), Arc::default(), s(ready));
         for device in devices {
             self.engine.restore_device(device.device, &device.body).unwrap();

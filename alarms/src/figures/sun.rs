@@ -53,6 +53,8 @@ pub struct Sun {
     after_sunset: Span,
     before_sunrise: Span,
     nights: Mutex<FxHashMap<Date, Option<Night>>>,
+    /// Sunset and sunrise of civil days.
+    days: Mutex<FxHashMap<Date, Option<(Timestamp, Timestamp)>>>,
 }
 
 impl Sun {
@@ -80,6 +82,7 @@ impl Sun {
             after_sunset,
             before_sunrise,
             nights: Mutex::default(),
+            days: Mutex::default(),
         })
     }
 
@@ -199,6 +202,23 @@ impl Sun {
 impl crate::Daylight for Sun {
     fn lights_due(&self, at: Timestamp) -> bool {
         Self::lights_due(self, at)
+    }
+
+    fn dusk_and_dawn(&self, date: Date) -> Option<(Timestamp, Timestamp)> {
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(day) = days.get(&date) {
+            return *day;
+        }
+        let (dusk, _) = self.sunset_and_sunrise(date);
+        let (_, dawn) = date
+            .yesterday()
+            .map_or((None, None), |eve| self.sunset_and_sunrise(eve));
+        let day = dusk.zip(dawn);
+        if days.len() >= NIGHTS_MAX {
+            days.clear();
+        }
+        days.insert(date, day);
+        day
     }
 }
 

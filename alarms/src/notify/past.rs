@@ -75,7 +75,7 @@ struct Line {
 impl Line {
     fn of(catalogue: &Catalogue, rules: &[Rule], item: &DigestItem, zone: &str) -> Option<Self> {
         let rule = rules.get(usize::try_from(item.rule).ok()?)?;
-        let entry = catalogue.devices().get(rule.device)?;
+        let entry = catalogue.devices().get(rule.shown_at)?;
         let site = catalogue.site_of(entry)?;
         let signal = rule.signal.and_then(|place| entry.profile.signals.get(place));
         let worst = number(item.worst, signal.map_or(2, |signal| signal.decimals));

@@ -66,6 +66,12 @@ impl Compiled {
         let Settings { zone, .. } = &file.settings;
         let zone =
             TimeZone::get(zone).map_err(|_| refused(format!("[settings] there is no zone {zone:?}")))?;
+        if let Some(route) = file.route.iter().find(|route| route.asks_for_place()) {
+            return Err(refused(format!(
+                "[[route]] to {}: site, town and organisation are for the server; a file of rules names no places",
+                route.to
+            )));
+        }
         let telling = Telling::new(file.route, &file.escalation, &file.roster, &zone).map_err(refused)?;
         for (what, count) in [("point", file.point.len()), ("rule", file.rule.len())] {
             if count > ENTRIES_MAX {

@@ -16,7 +16,6 @@ use super::line::{line, seconds};
 use crate::condition_history::{Known, intervals};
 use crate::engine::{Acknowledgement, Engine, Operator, Refusal, RuleState, Transition};
 use crate::health::Health;
-use crate::namur;
 use crate::rules::Daylight;
 use crate::rules::condition::FloodLimits;
 
@@ -509,7 +508,7 @@ const fn operator<'a>(by: &'a str, reason: Option<&'a str>, second: Option<&'a s
 fn reading(form: &SampleForm, point: ReplayPoint) -> (f64, Quality) {
     let (value, quality) = form.reading();
     if let Some(range) = point.milliamperes {
-        let (value, found) = namur::read(value, range);
+        let (value, found) = telemetry::namur::read(value, range);
         return (value, quality.worse(found));
     }
     let below = point.range.is_some_and(|[low, _]| value < low);

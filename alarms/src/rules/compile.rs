@@ -1,7 +1,8 @@
 //! From the rules of a profile to the rules of each device: limits resolved, identities given.
 //!
 //! Beside the rules that a profile writes down, every signal that a rule looks at gets a sensor-fault alarm
-//! `DEVICE/SIGNAL.fault`, and every device a clock alarm `DEVICE.clock`.
+//! `DEVICE/SIGNAL.fault`, and every device a clock alarm `DEVICE.clock`. What the county does otherwise than its
+//! profiles stands in its [`RuleBook`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,33 +10,59 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use telemetry::profile::{Active, Limit, Priority, RuleKind, RuleSpec, Signal, Title};
 use telemetry::time::Span;
-use telemetry::{Catalogue, DeviceEntry, SeriesId, SignalName};
+use telemetry::{Catalogue, DeviceEntry, SeriesId, SignalName, Timestamp};
 
+use super::book::{Overrides, RuleBook, Settled, rules_of_several};
 use super::condition::{Direction, FloodLimits};
 use super::expression::Expression;
-use super::{Condition, Plant, PlantDevice, Rule, Schedule};
+use super::{Condition, Place, Plant, PlantDevice, PlantGroup, Rule, Schedule};
 
+/// What a limit of a rate is per, without another word.
+pub(super) const RATE_PER: Span = Span::from_secs(60);
+/// How long a value stands still until it is stuck, without another word. Source: `alarms.md`, A44.
+pub(super) const STUCK_AFTER: Span = Span::from_secs(86_400);
+/// Between samples that are further apart nobody knows whether it ran, without another word.
+const RUN_TIME_GAP: Span = Span::from_secs(3600);
 /// The device that the server is to itself: what is nobody's own is told as its alarm.
 const PLATFORM: &str = "townwatch";
 
-/// Every rule of every device, in order of the devices and of their profiles; after a device's own rules come the
-/// sensor faults of its ruled signals, then its clock alarm.
+/// What the engine is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compiled {
+    /// What stands behind the rules.
+    pub plant: Plant,
+    /// In order of the devices and of their profiles; after a device's own rules come the sensor faults of its ruled
+    /// signals, then its clock alarm. The rules over several points stand behind all of them.
+    pub rules: Vec<Rule>,
+}
+
+/// Every rule of every device as it holds at `at`: those of its profile with what `book` changes, and those of the book.
 ///
 /// # Errors
-/// [`RuleError`] for an expression or a schedule that cannot be.
-pub fn compile(catalogue: &Catalogue, fault_off_delay: Span) -> Result<Vec<Rule>, RuleError> {
+/// [`RuleError`] for an expression or a schedule that cannot be, or an entry of the book that does not fit.
+pub fn compile(
+    catalogue: &Catalogue,
+    book: &RuleBook,
+    at: Timestamp,
+    fault_off_delay: Span,
+) -> Result<Compiled, RuleError> {
     let mut rules = Vec::new();
     let mut texts = Texts::new(catalogue);
+    let overrides = Overrides::new(book, catalogue, at, &texts.zone)?;
     for (device, entry) in catalogue.devices().iter().enumerate() {
-        let specs = &entry.profile.rules;
-        for spec in specs {
-            rules.push(of_profile(catalogue, (device, entry), spec, &mut texts)?);
+        let specs = overrides.settle(catalogue, entry)?;
+        for (spec, changed) in &specs {
+            let rule = of_profile(catalogue, (device, entry), spec, &mut texts)?;
+            rules.push(Rule {
+                changed: changed.clone(),
+                ..rule
+            });
         }
         let silence_watched = specs
             .iter()
-            .any(|spec| spec.kind == RuleKind::Silence && spec.signal.is_none());
+            .any(|(spec, _)| spec.kind == RuleKind::Silence && spec.signal.is_none());
         for (place, signal) in entry.profile.signals.iter().enumerate() {
-            if let Some(priority) = fault_priority(entry, signal) {
+            if let Some(priority) = fault_priority(entry, &specs, signal) {
                 rules.push(Rule {
                     id: format!("{}/{}.fault", entry.device.id, signal.name).into(),
                     title: Title {
@@ -64,16 +91,40 @@ pub fn compile(catalogue: &Catalogue, fault_off_delay: Span) -> Result<Vec<Rule>
             });
         }
     }
-    Ok(rules)
+    overrides.all_met()?;
+    let (groups, several) = rules_of_several(book, catalogue, at, &texts.zone)?;
+    rules.extend(several);
+    Ok(Compiled {
+        plant: plant(catalogue, groups),
+        rules,
+    })
 }
 
-/// Who speaks through whom, as the catalogue says.
-#[must_use]
-pub fn plant(catalogue: &Catalogue) -> Plant {
+/// Who speaks through whom and what stands where, as the catalogue says.
+fn plant(catalogue: &Catalogue, groups: Vec<PlantGroup>) -> Plant {
+    let places: Vec<Arc<Place>> = catalogue
+        .sites()
+        .iter()
+        .map(|site| {
+            Arc::new(Place {
+                site: site.id.as_str().into(),
+                town: site.town.clone(),
+                organisation: site.organisation.clone(),
+            })
+        })
+        .collect();
+    // A device of several groups is told by the first.
+    let mut group_of: HashMap<usize, usize> = HashMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        for (device, _) in &group.members {
+            group_of.entry(*device).or_insert(place);
+        }
+    }
     let devices = catalogue
         .devices()
         .iter()
-        .map(|entry| PlantDevice {
+        .enumerate()
+        .map(|(device, entry)| PlantDevice {
             name: entry.device.id.as_str().into(),
             kind: Arc::from(&*entry.profile.kind),
             gateway: entry
@@ -81,16 +132,14 @@ pub fn plant(catalogue: &Catalogue) -> Plant {
                 .gateway
                 .as_ref()
                 .and_then(|gateway| catalogue.device_index(gateway.as_str())),
-            group: None,
+            group: group_of.get(&device).copied(),
             life_safety: entry.profile.life_safety,
             period: Some(entry.profile.report_interval),
             mute: false,
+            place: places.get(entry.site).map(Arc::clone),
         })
         .collect();
-    Plant {
-        devices,
-        groups: Vec::new(),
-    }
+    Plant { devices, groups }
 }
 
 /// The clock alarm, and the mould of the other alarms of the engine itself.
@@ -102,6 +151,7 @@ fn system(device: usize, entry: &DeviceEntry, off_delay: Span) -> Rule {
             en: "device clock is wrong".into(),
         },
         device,
+        shown_at: device,
         signal: None,
         series: None,
         condition: Condition::Clock,
@@ -118,18 +168,17 @@ fn system(device: usize, entry: &DeviceEntry, off_delay: Span) -> Rule {
         latching: false,
         re_alarm: None,
         system: true,
+        changed: None,
     }
 }
 
 /// High where life is at stake, so that the same people hear of it; else that of the gravest rule of the signal, at
 /// most high. None where no rule looks at the signal.
-fn fault_priority(entry: &DeviceEntry, signal: &Signal) -> Option<Priority> {
-    let gravest = entry
-        .profile
-        .rules
+fn fault_priority(entry: &DeviceEntry, specs: &[Settled<'_>], signal: &Signal) -> Option<Priority> {
+    let gravest = specs
         .iter()
-        .filter(|spec| spec.kind != RuleKind::Silence && spec.signal.as_ref() == Some(&signal.name))
-        .map(|spec| spec.priority)
+        .filter(|(spec, _)| spec.kind != RuleKind::Silence && spec.signal.as_ref() == Some(&signal.name))
+        .map(|(spec, _)| spec.priority)
         .max()?;
     Some(if entry.profile.life_safety {
         Priority::High
@@ -138,14 +187,14 @@ fn fault_priority(entry: &DeviceEntry, signal: &Signal) -> Option<Priority> {
     })
 }
 
-/// A rule of a profile that cannot be. Mend the profile.
+/// A rule that cannot be. Mend the profile, or the rule book.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("profile {profile}, rule {rule}: {why}")]
+#[error("{place}: {why}")]
 pub struct RuleError {
-    /// Which profile.
-    pub profile: Box<str>,
-    /// Which rule.
-    pub rule: Box<str>,
+    /// Which profile and rule, or which file and line.
+    pub place: Box<str>,
+    /// The line in the rule book, from 1; none for a rule of a profile.
+    pub line: Option<usize>,
     /// What is wrong, and what is allowed.
     pub why: String,
 }
@@ -189,8 +238,8 @@ fn of_profile(
     texts: &mut Texts,
 ) -> Result<Rule, RuleError> {
     let refused = |why: String| RuleError {
-        profile: entry.profile.kind.clone(),
-        rule: spec.id.clone(),
+        place: format!("profile {}, rule {}", entry.profile.kind, spec.id).into(),
+        line: None,
         why,
     };
     let schedule = match &spec.schedule {
@@ -210,6 +259,7 @@ fn of_profile(
         id: format!("{}/{}", entry.device.id, spec.id).into(),
         title: spec.title.clone(),
         device,
+        shown_at: device,
         signal,
         series: signal.and_then(|place| entry.series.get(place).copied()),
         condition,
@@ -222,6 +272,7 @@ fn of_profile(
         latching: spec.latching,
         re_alarm: spec.re_alarm.filter(|span| *span != Span::ZERO),
         system: spec.kind == RuleKind::Silence,
+        changed: None,
     })
 }
 
@@ -256,17 +307,14 @@ fn condition(catalogue: &Catalogue, entry: &DeviceEntry, spec: &RuleSpec) -> Con
         },
         RuleKind::Rate => Condition::Rate {
             limit: limit(f64::INFINITY),
-            per: spec
-                .per
-                .filter(|per| *per != Span::ZERO)
-                .unwrap_or(Span::from_secs(60)),
+            per: spec.per.filter(|per| *per != Span::ZERO).unwrap_or(RATE_PER),
             deadband,
             max_gap: spec.max_gap.unwrap_or(Span::from_secs(300)),
             direction: Direction::Both,
         },
         RuleKind::Stuck => Condition::Stuck {
             epsilon: spec.epsilon,
-            after: spec.after.unwrap_or(Span::from_secs(86_400)),
+            after: spec.after.unwrap_or(STUCK_AFTER),
             samples: spec.samples.unwrap_or(100),
             zero_exempt: entry.profile.life_safety,
         },
@@ -288,11 +336,22 @@ fn condition(catalogue: &Catalogue, entry: &DeviceEntry, spec: &RuleSpec) -> Con
             limit: limit(f64::INFINITY),
             deadband,
         },
+        RuleKind::RunTime => Condition::RunTime {
+            values: spec.values.clone().into(),
+            limit: spec.after.unwrap_or(Span::TEXT_MAX),
+            window: spec.window.unwrap_or(Span::TEXT_MAX),
+            max_gap: spec.max_gap.unwrap_or(RUN_TIME_GAP),
+        },
         // An expression has been compiled before.
         RuleKind::Cel | RuleKind::Silence => Condition::Silence {
             after: spec.after.unwrap_or(Span::TEXT_MAX),
         },
     }
+}
+
+/// The limit of a rule of a profile on a device, where it has one.
+pub(super) fn limit_of(catalogue: &Catalogue, entry: &DeviceEntry, spec: &RuleSpec) -> Option<f64> {
+    spec.limit.as_ref().map(|limit| resolve(catalogue, entry, limit))
 }
 
 fn resolve(catalogue: &Catalogue, entry: &DeviceEntry, limit: &Limit) -> f64 {

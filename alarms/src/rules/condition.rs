@@ -74,6 +74,17 @@ pub enum Condition {
         /// A reset counts what the counter shows after it; else nothing.
         reset_from_zero: bool,
     },
+    /// It has been in one of `values` for `limit` or more within `window`, all stretches added up.
+    RunTime {
+        /// The states that count as running.
+        values: Box<[f64]>,
+        /// How long.
+        limit: Span,
+        /// Over how long it is added up.
+        window: Span,
+        /// Between samples that are further apart nobody knows.
+        max_gap: Span,
+    },
     /// Two signals are `limit` or more apart.
     Deviation {
         /// The other.
@@ -208,6 +219,7 @@ impl Condition {
             | Self::Rate { .. }
             | Self::Stuck { .. }
             | Self::Counter { .. }
+            | Self::RunTime { .. }
             | Self::Deviation { .. }
             | Self::Vote { .. }
             | Self::Expression { .. }
@@ -268,6 +280,7 @@ impl Condition {
             | Self::State(_)
             | Self::Stuck { .. }
             | Self::Counter { .. }
+            | Self::RunTime { .. }
             | Self::Deviation { .. }
             | Self::Vote { .. }
             | Self::Expression { .. }
@@ -304,7 +317,10 @@ impl Condition {
     /// Whether what it remembers of earlier samples decides with the newest.
     #[must_use]
     pub const fn remembers(&self) -> bool {
-        matches!(self, Self::Stuck { .. } | Self::Counter { .. })
+        matches!(
+            self,
+            Self::Stuck { .. } | Self::Counter { .. } | Self::RunTime { .. }
+        )
     }
 
     /// Whether a stretch of samples, each with the one before it, is all that it needs: its past can be computed anew.
@@ -329,7 +345,30 @@ impl Condition {
         )
     }
 
-    /// The limit, where there is one number.
+    /// What it compares, in one word: as a rule's `kind` names it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::High { .. } => "high",
+            Self::Low { .. } => "low",
+            Self::State(_) => "state",
+            Self::Change { .. } => "change",
+            Self::Rate { .. } => "rate",
+            Self::Stuck { .. } => "stuck",
+            Self::Counter { .. } => "counter",
+            Self::RunTime { .. } => "run_time",
+            Self::Deviation { .. } => "deviation",
+            Self::Vote { .. } => "vote",
+            Self::Expression { .. } => "cel",
+            Self::Protection { .. } => "protection",
+            Self::Silence { .. } => "silence",
+            Self::Fault { .. } => "fault",
+            Self::Clock => "clock",
+            Self::Flood(_) => "flood",
+        }
+    }
+
+    /// The limit, where there is one number; of a run time in hours.
     #[must_use]
     pub fn limit(&self) -> Option<f64> {
         match self {
@@ -339,6 +378,7 @@ impl Condition {
             | Self::Counter { limit, .. }
             | Self::Deviation { limit, .. }
             | Self::Vote { limit, .. } => Some(*limit),
+            Self::RunTime { limit, .. } => Some(hours(*limit)),
             Self::State(_)
             | Self::Change { .. }
             | Self::Stuck { .. }
@@ -377,7 +417,12 @@ pub(crate) fn level(violates: bool, clears: bool, good: bool) -> Verdict {
     }
 }
 
-fn is_one_of(values: &[f64], value: f64) -> bool {
+/// A run time is shown in hours.
+pub(crate) fn hours(span: Span) -> f64 {
+    span.millis() as f64 / 3_600_000.0
+}
+
+pub(crate) fn is_one_of(values: &[f64], value: f64) -> bool {
     values.iter().any(|state| same(*state, value))
 }
 

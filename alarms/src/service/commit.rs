@@ -156,6 +156,13 @@ impl Unwritten {
     }
 }
 
+/// What a step says to everybody.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    changes: Vec<AlarmChange>,
+    notices: Vec<Notice>,
+}
+
 pub(super) fn log_row(rule: &str, transition: &Transition) -> LogRow {
     let person = transition
         .after
@@ -180,6 +187,7 @@ pub(super) fn log_row(rule: &str, transition: &Transition) -> LogRow {
             "quality": transition.quality.name(),
             "state": transition.state,
             "tags": transition.tags.list(),
+            "rules": extra.and_then(|extra| extra.version),
         })
         .to_string(),
     }
@@ -305,9 +313,14 @@ impl AlarmService {
         out: &[Transition],
         journaled: bool,
     ) -> MutexGuard<'a, Inner> {
+        let mut said = Said::default();
+        self.record(&mut inner, out, journaled, &mut said);
+        self.flush(inner, said)
+    }
+
+    /// Takes up what a step left, with the engine's rules as they are now.
+    pub(super) fn record(&self, inner: &mut Inner, out: &[Transition], journaled: bool, said: &mut Said) {
         let made_at = self.clock.now();
-        let mut fresh = Vec::new();
-        let mut changes = Vec::new();
         let mut cause = None;
         for transition in out {
             if transition.event != EventKind::Notified {
@@ -316,7 +329,7 @@ impl AlarmService {
             inner.note(transition);
             let Inner {
                 engine, unwritten, ..
-            } = &mut *inner;
+            } = inner;
             let queued = unwritten.notices.len();
             let change = unwritten.take(
                 &self.shared.catalogue,
@@ -325,8 +338,8 @@ impl AlarmService {
                 (transition, cause),
                 (made_at, journaled),
             );
-            changes.extend(change);
-            fresh.extend(
+            said.changes.extend(change);
+            said.notices.extend(
                 unwritten
                     .notices
                     .get(queued..)
@@ -335,6 +348,11 @@ impl AlarmService {
                     .cloned(),
             );
         }
+    }
+
+    /// Writes what has been taken up, and tells everybody.
+    pub(super) fn flush<'a>(&self, mut inner: MutexGuard<'a, Inner>, said: Said) -> MutexGuard<'a, Inner> {
+        let Said { changes, notices } = said;
         if inner.attempts.patience.is_none() {
             let upto = inner.attempts.wanted;
             inner = self.shared.await_attempt(inner, upto);
@@ -348,8 +366,8 @@ impl AlarmService {
         let attempt = inner.attempts.want();
         let pending = Pending {
             attempt,
-            any_notice: !fresh.is_empty(),
-            notices: fresh
+            any_notice: !notices.is_empty(),
+            notices: notices
                 .into_iter()
                 .filter(|notice: &Notice| notice.fate == Fate::Waiting)
                 .collect(),

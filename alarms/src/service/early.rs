@@ -48,7 +48,7 @@ impl Early {
             let Ok(place) = usize::try_from(transition.rule) else {
                 continue;
             };
-            let Some(device) = rules.get(place).map(|rule| rule.device) else {
+            let Some(device) = rules.get(place).map(|rule| rule.shown_at) else {
                 continue;
             };
             let of_device = |point: &&Point| {
@@ -103,6 +103,14 @@ impl Early {
 
     pub(super) fn forget(&mut self, place: usize) {
         self.marks.remove(&place);
+    }
+
+    pub(super) fn take_marks(&mut self) -> BTreeMap<usize, (usize, Timestamp)> {
+        std::mem::take(&mut self.marks)
+    }
+
+    pub(super) fn put_marks(&mut self, marks: BTreeMap<usize, (usize, Timestamp)>) {
+        self.marks = marks;
     }
 
     pub(super) fn marks(&self) -> u64 {

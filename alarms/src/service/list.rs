@@ -89,12 +89,14 @@ impl AlarmService {
     pub fn get(&self, id: &str) -> Result<AlarmView, AlarmError> {
         let unknown = || AlarmError::Unknown { id: id.to_owned() };
         let (rule, occurrence) = parse_id(id).ok_or_else(unknown)?;
-        if let Some(place) = self.by_rule.get(rule.as_str())
-            && let Some(view) = self.view(&self.lock(), *place)
+        let inner = self.lock();
+        if let Some(place) = inner.by_rule.get(rule.as_str())
+            && let Some(view) = self.view(&inner, *place)
             && view.occurrence == occurrence
         {
             return Ok(view);
         }
+        drop(inner);
         let body = self
             .shared
             .state

@@ -2,8 +2,8 @@
 
 use telemetry::time::Span;
 
-use super::{ACKNOWLEDGE_PATIENCE, AlarmError, AlarmService, check_lengths};
-use crate::engine::{Engine, Operator, Refusal, Transition};
+use super::{ACKNOWLEDGE_PATIENCE, AlarmError, AlarmService, Inner, check_lengths};
+use crate::engine::{Operator, Refusal, Transition};
 use crate::view::{AlarmView, parse_id};
 
 /// What is done to an alarm.
@@ -44,13 +44,19 @@ impl AlarmService {
     ) -> Result<AlarmView, AlarmError> {
         let unknown = || AlarmError::Unknown { id: id.to_owned() };
         let (rule, _) = parse_id(id).ok_or_else(unknown)?;
-        let place = *self.by_rule.get(rule.as_str()).ok_or_else(unknown)?;
-        self.act(id, by, remark, |engine, operator, out| match act {
-            AlarmAct::Reset => engine.reset(place, operator, out),
-            AlarmAct::Shelve(time) => engine.shelve(place, time, operator, out),
-            AlarmAct::Unshelve => engine.unshelve(place, operator, out),
+        let place = |inner: &Inner| inner.by_rule.get(rule.as_str()).copied().ok_or_else(unknown);
+        self.act(by, remark, |inner, operator, out| {
+            let place = place(inner)?;
+            let engine = &mut inner.engine;
+            let done = match act {
+                AlarmAct::Reset => engine.reset(place, operator, out),
+                AlarmAct::Shelve(time) => engine.shelve(place, time, operator, out),
+                AlarmAct::Unshelve => engine.unshelve(place, operator, out),
+            };
+            done.map_err(|refusal| refused(id, &refusal))
         })?;
-        self.view(&self.lock(), place).ok_or_else(unknown)
+        let inner = self.lock();
+        self.view(&inner, place(&inner)?).ok_or_else(unknown)
     }
 
     /// Does something to a device in the name of `by`; `remark` is the reason, or the permit.
@@ -68,20 +74,23 @@ impl AlarmService {
         let place = place.ok_or_else(|| AlarmError::Unknown {
             id: device.to_owned(),
         })?;
-        self.act(device, by, remark, |engine, operator, out| match act {
-            DeviceAct::Test(time) => engine.test(place, time, operator, out),
-            DeviceAct::EndTest => engine.end_test(place, operator, out),
-            DeviceAct::TakeOutOfService(time) => engine.take_out_of_service(place, time, operator, out),
-            DeviceAct::ReturnToService => engine.return_to_service(place, operator, out),
+        self.act(by, remark, |inner, operator, out| {
+            let engine = &mut inner.engine;
+            let done = match act {
+                DeviceAct::Test(time) => engine.test(place, time, operator, out),
+                DeviceAct::EndTest => engine.end_test(place, operator, out),
+                DeviceAct::TakeOutOfService(time) => engine.take_out_of_service(place, time, operator, out),
+                DeviceAct::ReturnToService => engine.return_to_service(place, operator, out),
+            };
+            done.map_err(|refusal| refused(device, &refusal))
         })
     }
 
     fn act(
         &self,
-        what: &str,
         by: &str,
         remark: &str,
-        act: impl FnOnce(&mut Engine, Operator<'_>, &mut Vec<Transition>) -> Result<(), Refusal>,
+        act: impl FnOnce(&mut Inner, Operator<'_>, &mut Vec<Transition>) -> Result<(), AlarmError>,
     ) -> Result<(), AlarmError> {
         check_lengths(by, remark)?;
         let mut inner = self.lock();
@@ -92,12 +101,16 @@ impl AlarmService {
             reason: Some(remark),
             second: None,
         };
-        let done = act(&mut inner.engine, operator, &mut out).map_err(|refusal| AlarmError::Refused {
-            what: what.to_owned(),
-            why: refusal.to_string(),
-        });
+        let done = act(&mut inner, operator, &mut out);
         let inner = self.write(inner, &out, true);
         drop(self.settle(inner, ACKNOWLEDGE_PATIENCE));
         done
+    }
+}
+
+fn refused(what: &str, refusal: &Refusal) -> AlarmError {
+    AlarmError::Refused {
+        what: what.to_owned(),
+        why: refusal.to_string(),
     }
 }

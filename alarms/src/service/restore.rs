@@ -10,7 +10,7 @@ use super::{AlarmError, read_view};
 use crate::engine::{DamagedState, Engine, EventKind, RuleState, Spans, Tags, Transition};
 use crate::lifecycle::{AlarmState, Suppressions};
 use crate::notify::message::News;
-use crate::rules::{self, Daylight};
+use crate::rules::{self, Compiled, Daylight};
 use crate::settings::AlarmSettings;
 use crate::telling::EVERYBODY;
 
@@ -32,9 +32,9 @@ pub(super) fn restore(
     let now = clock.now();
     // A wall clock that went back over the restart does not take the engine's time with it.
     let ready = cursor.map_or(now, |cursor| now.max(cursor.now));
-    let rules = rules::compile(catalogue, settings.fault_off_delay)?;
+    let Compiled { plant, rules } =
+        rules::compile(catalogue, &settings.book, ready, settings.fault_off_delay)?;
     let telling = Arc::new(settings.telling(&catalogue.registry().county.zone)?);
-    let plant = rules::plant(catalogue);
     let mut engine = Engine::new(plant, rules, Spans::from(settings), daylight, telling, ready);
     let mut closing = Closing {
         state,
@@ -62,7 +62,10 @@ pub(super) fn restore(
         })?;
         match places.get(rule.as_str()) {
             Some(place) => engine.restore_rule(*place, stored),
-            None => closing.close(&rule, stored)?,
+            None => {
+                let closed = closing.close(&rule, stored)?;
+                engine.retire(rule.into(), closed);
+            }
         }
     }
     if let Some(cursor) = cursor {
@@ -90,9 +93,9 @@ struct Closing<'a> {
 impl Closing<'_> {
     /// The rule is gone: its alarm is closed with a row in the log and one notice, never silently. Its state stays, closed: a
     /// rule of that name that comes back goes on with the next occurrence, so that no key of a notice is used twice.
-    fn close(&mut self, rule: &str, stored: RuleState) -> Result<(), AlarmError> {
+    fn close(&mut self, rule: &str, stored: RuleState) -> Result<RuleState, AlarmError> {
         if !stored.shown().is_open() {
-            return Ok(());
+            return Ok(stored);
         }
         self.seq += 1;
         let (seq, at) = (self.seq, self.at);
@@ -111,6 +114,7 @@ impl Closing<'_> {
             what: error.to_string(),
         })?;
         self.unwritten.rules.insert(rule.into(), Some(body));
+        let closed = after.clone();
         let transition = Transition {
             seq,
             at,
@@ -143,6 +147,6 @@ impl Closing<'_> {
                 .notices
                 .extend(notices(self.settings, &news, EVERYBODY, 0));
         }
-        Ok(())
+        Ok(closed)
     }
 }

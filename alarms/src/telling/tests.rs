@@ -5,6 +5,7 @@ fn subject(priority: Priority) -> Subject<'static> {
         priority: Some(priority),
         group: Some("tank-farm"),
         kind: Some("gas"),
+        place: None,
     }
 }
 
@@ -150,4 +151,63 @@ fn nonsense_is_refused_by_name() {
             .contains("li")
     );
     assert!(Telling::new(vec![route("")], &[], &[], zone).is_err());
+}
+
+#[test]
+fn a_route_may_ask_for_a_place_and_for_hours() {
+    let route = |to: &str| Route {
+        to: to.into(),
+        ..Route::default()
+    };
+    let routes = vec![
+        Route {
+            town: Some("longquan".into()),
+            ..route("longquan-desk")
+        },
+        Route {
+            organisation: Some("contractor".into()),
+            ..route("contractor")
+        },
+        Route {
+            site: Some("st-1".into()),
+            hours: Some("18:00-08:00".into()),
+            ..route("night-watch")
+        },
+    ];
+    let telling = Telling::new(routes, &[], &[], &TimeZone::UTC).unwrap();
+    let place = |site: &str, town: &str| Place {
+        site: site.into(),
+        town: town.into(),
+        organisation: "contractor".into(),
+    };
+    let told = |place: &Place, hour: i64| {
+        let subject = Subject {
+            place: Some(place),
+            ..Subject::default()
+        };
+        let at = Timestamp::from_millis(hour * 3_600_000);
+        telling
+            .recipients(&[subject], false, at)
+            .iter()
+            .map(|to| to.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&place("st-1", "longquan"), 20),
+        ["longquan-desk", "contractor", "night-watch"]
+    );
+    assert_eq!(
+        told(&place("st-1", "longquan"), 12),
+        ["longquan-desk", "contractor"]
+    );
+    assert_eq!(told(&place("st-2", "other"), 20), ["contractor"]);
+    let sun = Route {
+        hours: Some("dusk-dawn".into()),
+        ..route("x")
+    };
+    assert!(
+        Telling::new(vec![sun], &[], &[], &TimeZone::UTC)
+            .unwrap_err()
+            .contains("HH:MM")
+    );
 }

@@ -10,7 +10,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{
-    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, Wanted,
+    AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, InForce,
+    Wanted,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -142,6 +143,10 @@ impl AlarmBook for ServiceBook {
         self.service
             .act_on_device(device, act, by, remark)
             .map_err(refused)
+    }
+
+    fn rules(&self, site: Option<&str>, device: Option<&str>) -> InForce {
+        self.service.rules_in_force(site, device)
     }
 
     fn changes(&self) -> Box<dyn Changes> {

@@ -33,6 +33,10 @@ pub(crate) struct AlarmItem {
     pub(crate) durable: bool,
     pub(crate) backfill: bool,
     pub(crate) can_acknowledge: bool,
+    pub(crate) can_reset: bool,
+    /// One person alone does not shelve what may save a life.
+    pub(crate) can_shelve: bool,
+    pub(crate) can_unshelve: bool,
     pub(crate) state: &'static str,
     pub(crate) site: String,
     pub(crate) site_name: String,
@@ -55,7 +59,9 @@ impl AlarmItem {
         let unit = alarm.unit.as_deref().map(unit::printed).unwrap_or_default();
         let signal = alarm.signal.as_deref().and_then(|name| {
             let entry = app.web.catalogue.device(alarm.device.as_str())?;
-            entry.profile.signals.get(entry.profile.signal_index(name)?)
+            let signal = entry.profile.signals.get(entry.profile.signal_index(name)?)?;
+            // A run time is in hours, whatever its signal is in.
+            (alarm.unit.as_deref() == Some(&*signal.unit)).then_some(signal)
         });
         let shown = |value: Option<f64>| match (value, signal) {
             (None, _) => String::new(),
@@ -73,6 +79,15 @@ impl AlarmItem {
             durable: alarm.durable,
             backfill: alarm.tags.contains(&"historical"),
             can_acknowledge: alarm.state.wants_acknowledgement(),
+            can_reset: alarm.state == AlarmStage::LatchedAcknowledged,
+            can_shelve: !alarm.life_safety
+                && matches!(
+                    alarm.state,
+                    AlarmStage::Unacknowledged
+                        | AlarmStage::Acknowledged
+                        | AlarmStage::ReturnedUnacknowledged
+                ),
+            can_unshelve: alarm.state == AlarmStage::Shelved,
             state: match alarm.state {
                 AlarmStage::Unacknowledged => texts.active_unacked,
                 AlarmStage::Acknowledged => texts.active_acked,

@@ -1,8 +1,8 @@
 //! A profile made ready for judging values quickly.
 
 use rustc_hash::FxHashMap;
-use telemetry::profile::{MqttMapping, Profile, Signal, SignalKind};
-use telemetry::{Bad, Quality, Uncertain};
+use telemetry::profile::{MqttMapping, Profile, Signal, SignalInput, SignalKind};
+use telemetry::{Bad, Quality, Uncertain, namur};
 
 use super::hj212::PointMap;
 use super::json::{Scalar, whole};
@@ -27,6 +27,7 @@ struct SignalRule {
     greatest: f64,
     /// Known states, in order; empty: any whole number.
     states: Vec<i64>,
+    input: SignalInput,
 }
 
 /// [`MqttMapping`] with places instead of names.
@@ -87,9 +88,19 @@ impl SignalTable {
         }
     }
 
-    /// What a number is worth: 0 and bad when it is not finite; kept but bad when it lies outside of the
-    /// range, is an unknown state, or is not whole where it must be.
+    /// What a number is worth as it comes from the device: 0 and bad when it is not finite; kept but bad when it lies outside of
+    /// the range, is an unknown state, or is not whole where it must be. A current becomes what it stands for.
     pub(crate) fn judge_number(&self, signal: u16, number: f64) -> (f64, Quality) {
+        match self.rules.get(usize::from(signal)) {
+            Some(rule) if rule.input == SignalInput::Current => {
+                namur::read(number, [rule.least, rule.greatest])
+            }
+            _ => self.judge_value(signal, number),
+        }
+    }
+
+    /// What a number in the signal's unit is worth.
+    pub(crate) fn judge_value(&self, signal: u16, number: f64) -> (f64, Quality) {
         if !number.is_finite() {
             return (0.0, Quality::Bad(Bad::NotFinite));
         }
@@ -119,6 +130,7 @@ impl SignalRule {
             least,
             greatest,
             states,
+            input: signal.input,
         }
     }
 
@@ -157,5 +169,37 @@ pub(crate) fn reported(word: &str) -> Quality {
         "good" => Quality::Good,
         "bad" => Quality::Bad(Bad::Reported),
         _ => Quality::Uncertain(Uncertain::Reported),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_current_becomes_its_value_and_tells_a_fault_from_gas() {
+        let text = "kind = \"detector\"\nversion = 1\ntitle = { zh = \"探测器\", en = \"detector\" }\ndomain = \"gas\"\n\
+                    report_interval = \"5s\"\n[[signal]]\nname = \"gas\"\ntitle = { zh = \"浓度\", en = \"gas\" }\n\
+                    unit = \"%{LEL}\"\nrange = [0, 100]\ninput = \"4-20mA\"\n";
+        let table = SignalTable::new(&Profile::parse("detector.toml", text).unwrap());
+        // 4 mA are 0 %LEL and 20 mA 100 %LEL: 12 mA are 50. NAMUR NE 43 has the rest.
+        for (current, value, quality) in [
+            (12.0, 50.0, Quality::Good),
+            (20.3, 100.0, Quality::Good),
+            (3.8, -1.25, Quality::Good),
+            (3.7, -1.875, Quality::Uncertain(Uncertain::Reported)),
+            (21.3, 100.0, Quality::Bad(Bad::SensorFault)),
+            (f64::NAN, 0.0, Quality::Bad(Bad::NotFinite)),
+        ] {
+            let (found, trust) = table.judge(0, &Scalar::Number(current));
+            assert_eq!(trust, quality, "{current} mA");
+            assert!((found - value).abs() < 1e-9, "{current} mA: {found}");
+        }
+        assert_eq!(
+            table.judge(0, &Scalar::Number(3.5)).1,
+            Quality::Bad(Bad::SensorFault)
+        );
+        // What comes out of the history is in the signal's unit.
+        assert_eq!(table.judge_value(0, 12.0), (12.0, Quality::Good));
     }
 }

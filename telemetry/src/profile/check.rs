@@ -1,6 +1,6 @@
 //! Whether a profile makes sense as a whole.
 
-use super::{Limit, Profile, RuleKind, RuleSpec, Signal, SignalKind};
+use super::{Limit, Profile, RuleKind, RuleSpec, Signal, SignalInput, SignalKind};
 use crate::limits::SIGNALS_PER_PROFILE_MAX;
 use crate::time::Span;
 
@@ -67,6 +67,11 @@ fn signal_nonsense(profile: &Profile, signal: &Signal) -> Option<String> {
     {
         return Some(format!("signal {name}: range [{least}, {greatest}] is empty"));
     }
+    if signal.input == SignalInput::Current && (signal.range.is_none() || signal.kind != SignalKind::Number) {
+        return Some(format!(
+            "signal {name}: input \"4-20mA\" is for numbers, and range is its full scale"
+        ));
+    }
     let named = matches!(signal.kind, SignalKind::State | SignalKind::Bool);
     if !named && !signal.states.is_empty() {
         return Some(format!(
@@ -122,6 +127,13 @@ fn rule_nonsense(profile: &Profile, rule: &RuleSpec) -> Option<String> {
             rule.expression.is_some() && rule.signal.is_none(),
             "expression and no signal",
         ),
+        RuleKind::RunTime => (
+            !rule.values.is_empty()
+                && rule.signal.is_some()
+                && rule.after.is_some_and(|after| after > Span::ZERO)
+                && rule.window >= rule.after,
+            "signal, values, after and a window that is as long or longer",
+        ),
         RuleKind::State => (
             !rule.values.is_empty() && rule.signal.is_some(),
             "signal and values",
@@ -173,6 +185,12 @@ priority = "critical"
             ("range = [0, 4]", "range = [4, 0]", "range"),
             ("signal = \"level\"\nkind", "signal = \"flow\"\nkind", "flow"),
             ("limit = 3", "limit = 3\ndeadband = -1", "deadband"),
+            ("range = [0, 4]", "input = \"4-20mA\"", "full scale"),
+            (
+                "kind = \"high\"\nlimit = 3",
+                "kind = \"run_time\"\nvalues = [1]\nafter = \"2h\"\nwindow = \"1h\"",
+                "window",
+            ),
         ] {
             let error = Profile::parse("x.toml", &GOOD.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");

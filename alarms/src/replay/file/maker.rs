@@ -89,6 +89,7 @@ impl Maker {
             life_safety: form.class == Class::LifeSafety,
             period: form.period,
             mute: false,
+            place: None,
         });
         Ok(())
     }
@@ -174,7 +175,13 @@ impl Maker {
                 .is_some_and(|device| device.life_safety)
         });
         let schedule = match &form.schedule {
-            Some(text) => Some(Schedule::parse(text, self.zone.clone())?),
+            Some(text) => {
+                let schedule = Schedule::parse(text, self.zone.clone())?;
+                if schedule.needs_sun() {
+                    return Err("schedule: a file of rules names no place, so nobody knows its dusk and dawn; HH:MM-HH:MM is expected".to_owned());
+                }
+                Some(schedule)
+            }
             None => None,
         };
         let default = if life_safety {
@@ -186,6 +193,7 @@ impl Maker {
             id: Arc::from(&*form.id),
             title: named(&form.id),
             device: own.map_or(NO_DEVICE, |(device, _)| device),
+            shown_at: own.map_or(NO_DEVICE, |(device, _)| device),
             signal: None,
             series: own.map(|(_, series)| series),
             condition,
@@ -198,6 +206,7 @@ impl Maker {
             latching: form.latching,
             re_alarm: form.re_alarm.filter(|span| *span != Span::ZERO),
             system: false,
+            changed: None,
         });
         Ok(())
     }

@@ -24,6 +24,7 @@ impl Maker {
                 title: named(&id),
                 id: id.into(),
                 device,
+                shown_at: device,
                 condition,
                 priority,
                 life_safety: vital,
@@ -108,6 +109,7 @@ impl Maker {
                 title: named(&id),
                 id: id.into(),
                 device: gateway,
+                shown_at: gateway,
                 condition: Condition::Silence { after },
                 priority,
                 life_safety: device.life_safety,
@@ -152,6 +154,7 @@ fn mould() -> Rule {
         id: "".into(),
         title: named(""),
         device: NO_DEVICE,
+        shown_at: NO_DEVICE,
         signal: None,
         series: None,
         condition: Condition::Clock,
@@ -164,6 +167,7 @@ fn mould() -> Rule {
         latching: false,
         re_alarm: None,
         system: true,
+        changed: None,
     }
 }
 

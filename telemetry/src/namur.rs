@@ -4,7 +4,7 @@
 //! a fault of its own; the gaps between are doubtful. At or beyond 20 mA a gas detector is over its range: that is
 //! gas, not a fault, and shown as full scale.
 
-use telemetry::{Bad, Quality, Uncertain};
+use crate::{Bad, Quality, Uncertain};
 
 /// What a current stands for, over a range in the signal's unit, and how far it may be trusted.
 #[must_use]
