@@ -84,7 +84,13 @@ pub(crate) fn read(file: &Path) -> Result<Checked, Vec<Finding>> {
             next += 1;
             SeriesId(next)
         };
-        match Catalogue::build(registry.clone(), &profiles, number) {
+        // The server is a device of its own catalogue: its rules can be overridden as well.
+        let mut whole_county = registry.clone();
+        if crate::server::register_self(&mut whole_county, &profiles).is_err() {
+            let what = "the server cannot be registered among the devices";
+            findings.push(whole(file, what, "this is a fault of the program"));
+        }
+        match Catalogue::build(whole_county, &profiles, number) {
             Ok(catalogue) => {
                 findings.extend(modbus::life_safety_nonsense(&config, &here, &catalogue));
                 match rules::read(file, &config.alarms, &catalogue) {

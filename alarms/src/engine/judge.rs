@@ -304,8 +304,9 @@ mod tests {
         assert!((1440.0..=1485.0).contains(&total), "{total}");
         assert!(grown.len() <= STEPS_MAX, "{}", grown.len());
         // Nothing for a day: only the new step is left.
-        assert_eq!(add_up(&mut grown, (minute(20_000), 1.0), day), 1.0);
-        assert_eq!(add_up(&mut grown, (minute(20_001), 3.0), None), 3.0);
+        let later = [(20_000, 1.0, day), (20_001, 3.0, None)];
+        let sums = later.map(|(n, step, window)| Some(add_up(&mut grown, (minute(n), step), window)));
+        assert_eq!(sums, [Some(1.0), Some(3.0)]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ fn rule<'a>(compiled: &'a Compiled, id: &str) -> &'a Rule {
     compiled.rules.iter().find(|rule| &*rule.id == id).unwrap()
 }
 
-fn limit(compiled: &Compiled, id: &str) -> f64 {
-    rule(compiled, id).condition.limit().unwrap()
+fn limit(compiled: &Compiled, id: &str) -> Option<f64> {
+    rule(compiled, id).condition.limit()
 }
 
 #[test]
@@ -27,14 +27,14 @@ fn an_override_holds_on_its_days_only_and_says_why() {
     let text = "version = \"1970-01\"\n[[override]]\nrule = \"HI\"\nsite = \"s1\"\nfrom = \"1970-01-02\"\n\
                 until = \"1970-01-03\"\nlimit = 20\nreason = \"hot work\"\n";
     let before = at(SECOND_DAY_S - 1, text).unwrap();
-    assert_eq!(limit(&before, "G1/HI"), 25.0);
+    assert_eq!(limit(&before, "G1/HI"), Some(25.0));
     assert_eq!(rule(&before, "G1/HI").changed, None);
     let on_the_day = at(SECOND_DAY_S, text).unwrap();
-    assert_eq!(limit(&on_the_day, "G1/HI"), 20.0);
+    assert_eq!(limit(&on_the_day, "G1/HI"), Some(20.0));
     let why = rule(&on_the_day, "G1/HI").changed.as_deref();
     assert_eq!(why, Some("rules.toml:2: hot work"));
     let after = at(SECOND_DAY_S + 86_400, text).unwrap();
-    assert_eq!(limit(&after, "G1/HI"), 25.0);
+    assert_eq!(limit(&after, "G1/HI"), Some(25.0));
     let book = RuleBook::parse("rules.toml", text).unwrap();
     let zone = TimeZone::get("Asia/Shanghai").unwrap();
     let next = |seconds: i64| {
@@ -55,13 +55,16 @@ fn what_is_nearer_to_the_device_wins_wherever_it_stands_in_the_file() {
     let county = of("", 21);
     assert_eq!(
         limit(&at(0, &format!("{device}{site}{county}")).unwrap(), "G1/HI"),
-        18.0
+        Some(18.0)
     );
-    assert_eq!(limit(&at(0, &format!("{site}{county}")).unwrap(), "G1/HI"), 19.0);
+    assert_eq!(
+        limit(&at(0, &format!("{site}{county}")).unwrap(), "G1/HI"),
+        Some(19.0)
+    );
     // Of equally near ones the last.
     assert_eq!(
         limit(&at(0, &format!("{county}{}", of("", 22))).unwrap(), "G1/HI"),
-        22.0
+        Some(22.0)
     );
 }
 
@@ -84,9 +87,9 @@ fn a_life_safety_rule_is_weakened_by_two_persons_only() {
     let approved = at(0, &change("approved_by = [\"Li\", \"Wang\"]\nenabled = false")).unwrap();
     assert!(approved.rules.iter().all(|rule| &*rule.id != "G1/HI"));
     // Stricter needs nobody, and neither does what saves no life.
-    assert_eq!(limit(&at(0, &change("limit = 10")).unwrap(), "G1/HI"), 10.0);
+    assert_eq!(limit(&at(0, &change("limit = 10")).unwrap(), "G1/HI"), Some(10.0));
     let level = "[[override]]\nrule = \"HI\"\ndevice = \"L1\"\nreason = \"test\"\nlimit = 90\n";
-    assert_eq!(limit(&at(0, level).unwrap(), "L1/HI"), 90.0);
+    assert_eq!(limit(&at(0, level).unwrap(), "L1/HI"), Some(90.0));
 }
 
 #[test]
