@@ -72,6 +72,16 @@ def follow(url, sites, folder):
             browser.execute_script("document.querySelector('[data-svg]').scrollIntoView()")
             wait(browser, "a chart", lambda: find(browser, "[data-svg] svg"))
             browser.save_screenshot(str(folder / "site-zh.png"))
+            for act in ("test", "end-test"):
+                form = f'form[data-act="devices/panel-1/alarms/{act}"]'
+                find(browser, form)[0].find_element(By.XPATH, "../summary").click()
+                for name, text in (("by", "李工"), ("remark", "标定")):
+                    field = find(browser, f"{form} input[name={name}]")[0]
+                    field.clear()
+                    field.send_keys(text)
+                find(browser, form + " button")[0].click()
+                wait(browser, f"{act} is done", lambda: find(browser, form + " .error")[0].text == "已执行")
+                browser.save_screenshot(str(folder / f"{act}-zh.png"))
             open_page(browser, url + "?lang=en")
             text = browser.find_element(By.TAG_NAME, "body").text
             assert "Acknowledge" in text or "acknowledge" in text, "the English page is not English"
