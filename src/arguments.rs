@@ -1,6 +1,7 @@
 //! The arguments of the program.
 
 mod access;
+mod backtest;
 mod care;
 mod transfer;
 
@@ -15,6 +16,7 @@ pub(crate) use access::{
     AccountCommand, AddAccount, AddDevice, DeviceCommand, ExportDevices, ImportDevices, Named, Place, Rotate,
     TokenCommand,
 };
+pub(crate) use backtest::Backtest;
 pub(crate) use care::{Backup, Repair, Restore, Verify};
 pub(crate) use transfer::{Export, ExportFormat, Import, ImportFormat, LinePrecision};
 
@@ -70,6 +72,10 @@ pub(crate) enum Command {
     /// and notice as JSON lines. The same files give the same output to the byte.
     #[command(after_help = REPLAY_FORMS)]
     Replay(Replay),
+    /// Try new rules on stored history, beside the rules in force: which alarms would be added, removed and moved, and whom they
+    /// would have woken. Nothing that is live is touched.
+    #[command(after_help = backtest::BACKTEST_HELP)]
+    Backtest(Backtest),
     /// Speak to a Modbus unit without a server.
     #[command(subcommand)]
     Modbus(ModbusCommand),

@@ -16,6 +16,7 @@ use telemetry::DeviceId;
 use telemetry::time::Span;
 use toml::Spanned;
 
+pub(crate) use findings::rules::{NewRules, new_rules};
 pub(crate) use findings::{Checked, read};
 pub(crate) use mqtt::Mqtt;
 pub(crate) use remote::Remote;

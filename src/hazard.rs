@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Hazard) -> Result<ExitCode, Failure> {
 }
 
 /// Chinese where the environment asks for it, else English.
-fn language() -> Language {
+pub(crate) fn language() -> Language {
     let asked = ["LC_ALL", "LC_MESSAGES", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));

@@ -5,6 +5,7 @@
 mod access;
 mod account;
 mod arguments;
+mod backtest;
 mod care;
 mod check;
 mod config;
@@ -62,6 +63,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(options) => check::run(&options),
         Command::Hazard(options) => hazard::run(&options),
         Command::Replay(options) => replay::run(&options),
+        Command::Backtest(options) => backtest::run(&options),
         Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
         Command::Device(command) => device::run(&command),
         Command::Account(command) => account::run(&command),

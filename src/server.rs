@@ -59,7 +59,7 @@ use crate::retention;
 use metrics::Sources;
 use platform::Platform;
 pub(crate) use platform::SELF;
-pub(crate) use serve::serve;
+pub(crate) use serve::{read_policy, serve};
 
 /// How long a step of the alarms waits for the disk before people are told from memory.
 const ALARM_PATIENCE: Duration = Duration::from_millis(400);
@@ -480,7 +480,7 @@ fn open_series(
 }
 
 /// The sun over the county, as the lighting rules and the lighting rate see it.
-fn sun(catalogue: &Catalogue, policy: &Policy) -> Result<Sun, Failure> {
+pub(crate) fn sun(catalogue: &Catalogue, policy: &Policy) -> Result<Sun, Failure> {
     let county = &catalogue.registry().county;
     let lighting = &policy.lighting_rate;
     Sun::new(

@@ -15,6 +15,7 @@ mod support;
 
 mod access;
 mod alarms;
+mod backtest;
 mod bad_input;
 mod browser;
 mod cases;

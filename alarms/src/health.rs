@@ -77,9 +77,30 @@ impl Health {
         }
     }
 
+    /// The rules that were raised three times within a minute, in order.
+    pub fn chattering(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.chattering.iter()
+    }
+
+    /// Takes in what another engine has told: one that watches other devices of the same county.
+    pub fn absorb(&mut self, other: Self) {
+        self.calls.extend(other.calls);
+        self.calls.sort();
+        for (count, more) in self.by_priority.iter_mut().zip(other.by_priority) {
+            *count += more;
+        }
+        self.chattering.extend(other.chattering);
+    }
+
     /// How it is by now.
     #[must_use]
     pub fn report(&self, engine: &Engine, limits: FloodLimits) -> HealthReport {
+        self.report_with(standing(engine), limits)
+    }
+
+    /// How it is, with that many alarms that stand.
+    #[must_use]
+    pub fn report_with(&self, stale: u64, limits: FloodLimits) -> HealthReport {
         let ms = limits.interval.millis_i64().max(1);
         let mut windows: BTreeMap<i64, u64> = BTreeMap::new();
         for (at, _) in &self.calls {
@@ -101,7 +122,7 @@ impl Health {
             windows_over_10: over,
             flood_windows: flooded,
             chattering: self.chattering.len() as u64,
-            stale: standing(engine),
+            stale,
             top10_share: if total == 0 {
                 0.0
             } else {
@@ -166,7 +187,8 @@ fn floods(windows: &BTreeMap<i64, u64>, limits: FloodLimits) -> (u64, u64) {
     (over, flooded)
 }
 
-fn standing(engine: &Engine) -> u64 {
+/// How many alarms have been active for more than a day, and are not set aside.
+pub(crate) fn standing(engine: &Engine) -> u64 {
     let now = engine.now();
     let states = (0..engine.rules().len()).filter_map(|rule| engine.state(rule));
     let standing = states.filter(|state| {

@@ -5,7 +5,9 @@
 //! Start with [`engine::Engine`], which is pure: samples and the clock in, transitions out. [`service::AlarmService`] puts it on
 //! disk and in front of people; [`notify`] sends what it says; [`cases`] follow what is done about it.
 
+pub mod backtest;
 pub mod cases;
+pub mod columns;
 pub mod condition_history;
 pub mod engine;
 pub mod figures;

@@ -5,7 +5,7 @@ mod modbus;
 mod mqtt;
 mod remote;
 mod retention;
-mod rules;
+pub(super) mod rules;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

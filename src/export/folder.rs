@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use alarms::AlarmSettings;
 use ingest::{DecodeSettings, Decoder, PipelineConfig};
 use jiff::tz::TimeZone;
 use store::care::folder::{RESTORING_FILE, STATE_FILE};
@@ -16,7 +17,7 @@ use telemetry::time::SystemClock;
 use telemetry::{Catalogue, Lsn, Point, Profile, RawMessage, SeriesId};
 
 use crate::arguments::Place;
-use crate::config::{self, Data};
+use crate::config::{self, Data, Figures};
 use crate::exit::Failure;
 use crate::{retention, server};
 
@@ -47,6 +48,10 @@ pub(crate) struct Means {
     pub data: Data,
     /// The registry file; none without a configuration.
     pub declared: Option<Registry>,
+    /// `[alarms]`.
+    pub alarms: AlarmSettings,
+    /// `[figures]`, with the file that it stands in.
+    pub figures: Option<(PathBuf, Figures)>,
 }
 
 /// What `place` names.
@@ -59,6 +64,8 @@ pub(crate) fn means(place: &Place) -> Result<Means, Failure> {
             profiles,
             data: Data::default(),
             declared: None,
+            alarms: AlarmSettings::default(),
+            figures: None,
         });
     };
     let checked = config::read(file).map_err(|findings| {
@@ -70,6 +77,8 @@ pub(crate) fn means(place: &Place) -> Result<Means, Failure> {
         profiles: checked.profiles,
         data: checked.config.data,
         declared: Some(checked.registry),
+        alarms: checked.config.alarms,
+        figures: Some((file.clone(), checked.config.figures)),
     })
 }
 
@@ -79,14 +88,17 @@ impl Folder {
     /// # Errors
     /// [`Failure`] when there is none, or it cannot be used.
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
-        let Means {
-            folder: path,
-            profiles,
-            data,
-            ..
-        } = means(place)?;
+        Self::with(&means(place)?)
+    }
+
+    /// The same, with what it takes.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub(crate) fn with(means: &Means) -> Result<Self, Failure> {
+        let path = means.folder.clone();
         let decode = DecodeSettings {
-            keep: retention::longest(&data),
+            keep: retention::longest(&means.data),
         };
         let shown = path.display();
         let file = path.join(STATE_FILE);
@@ -105,7 +117,7 @@ impl Folder {
             let text = format!("{shown} was never used by a server: nothing is registered in it");
             return Err(Failure::Data(text));
         };
-        let catalogue = known(&state, registry, &profiles)?;
+        let catalogue = known(&state, registry, &means.profiles)?;
         Ok(Self {
             path,
             state,
@@ -166,6 +178,49 @@ pub(crate) fn zone_of(catalogue: &Catalogue) -> Result<TimeZone, Failure> {
     TimeZone::get(name).map_err(|error| Failure::Input(format!("the county's zone {name}: {error}")))
 }
 
+impl Folder {
+    /// The catalogue of the same devices under other profiles. Signals that the folder has no number for get numbers that nobody has.
+    ///
+    /// # Errors
+    /// [`Failure`] when the folder cannot be read or the registry does not fit the profiles.
+    pub(crate) fn catalogue_under(
+        &self,
+        profiles: &BTreeMap<Box<str>, Arc<Profile>>,
+    ) -> Result<Catalogue, Failure> {
+        let numbers = numbers(&self.state)?;
+        let mut next = numbers.values().map(|id| id.0).max().unwrap_or(0);
+        let number = |device: &telemetry::DeviceId, signal: &telemetry::profile::Signal| {
+            let key = (device.to_string(), signal.name.to_string());
+            numbers.get(&key).copied().unwrap_or_else(|| {
+                next += 1;
+                SeriesId(next)
+            })
+        };
+        build(self.catalogue.registry().clone(), profiles, number)
+    }
+}
+
+fn numbers(state: &State) -> Result<HashMap<(String, String), SeriesId>, Failure> {
+    let numbered = state
+        .numbered_series()
+        .map_err(|error| Failure::data("the data folder cannot be read", &error))?;
+    let numbers = numbered
+        .into_iter()
+        .map(|(device, signal, id)| ((device, signal), id));
+    Ok(numbers.collect())
+}
+
+fn build(
+    registry: Registry,
+    profiles: &BTreeMap<Box<str>, Arc<Profile>>,
+    number: impl FnMut(&telemetry::DeviceId, &telemetry::profile::Signal) -> SeriesId,
+) -> Result<Catalogue, Failure> {
+    Catalogue::build(registry, profiles, number).map_err(|error| {
+        let text = format!("{error}; give the configuration of the server with --config");
+        Failure::Input(text)
+    })
+}
+
 /// The catalogue of what the state database knows; nothing is numbered anew.
 fn known(
     state: &State,
@@ -173,21 +228,12 @@ fn known(
     profiles: &BTreeMap<Box<str>, Arc<Profile>>,
 ) -> Result<Catalogue, Failure> {
     server::register_self(&mut registry, profiles)?;
-    let numbered = state
-        .numbered_series()
-        .map_err(|error| Failure::data("the data folder cannot be read", &error))?;
-    let numbers: HashMap<(String, String), SeriesId> = numbered
-        .into_iter()
-        .map(|(device, signal, id)| ((device, signal), id))
-        .collect();
+    let numbers = numbers(state)?;
     let number = |device: &telemetry::DeviceId, signal: &telemetry::profile::Signal| {
         let key = (device.to_string(), signal.name.to_string());
         numbers.get(&key).copied().unwrap_or(NO_SERIES)
     };
-    Catalogue::build(registry, profiles, number).map_err(|error| {
-        let text = format!("{error}; give the configuration of the server with --config");
-        Failure::Input(text)
-    })
+    build(registry, profiles, number)
 }
 
 /// Stands for a series that the server has not numbered yet: it can have no points.

@@ -54,6 +54,7 @@ impl County {
             profiles,
             data: settings,
             declared,
+            ..
         } = means(place)?;
         if declared.is_none() && !path.join(STATE_FILE).exists() {
             let shown = path.display();
@@ -100,6 +101,7 @@ impl County {
             profiles,
             data: settings,
             declared,
+            ..
         } = means(place)?;
         let file = path.join(STATE_FILE);
         let catalogue = match declared {

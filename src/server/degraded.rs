@@ -91,7 +91,7 @@ async fn plan(
     why: &str,
 ) -> Result<Plan, Failure> {
     let mut config = checked.config;
-    let policy = read_policy(&options.config, &config)?;
+    let policy = read_policy(&options.config, &config.figures)?;
     let cases = read_rules(&options.config, &config)?;
     config.data.journal_mib_max = config.data.journal_mib_max.min(JOURNAL_MIB_MAX);
     // Its cursor counts the messages of another journal; what is sent from memory would be sent again.

@@ -12,7 +12,7 @@ use telemetry::time::SystemClock;
 use super::cases::read_rules;
 use super::{Plan, Server, degraded, listen, open_reserve, open_state, register};
 use crate::arguments::Serve;
-use crate::config::{self, Checked, Config};
+use crate::config::{self, Checked, Figures};
 use crate::data_folder::DataFolder;
 use crate::exit::Failure;
 use crate::failed_starts::{FAILURES_MAX, FailedStarts};
@@ -51,7 +51,7 @@ pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
 /// Starts, runs until somebody asks to stop or the storage fails, and stops.
 async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
     let config = checked.config;
-    let policy = read_policy(&options.config, &config)?;
+    let policy = read_policy(&options.config, &config.figures)?;
     let cases = read_rules(&options.config, &config)?;
     let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
     let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
@@ -108,9 +108,9 @@ async fn end(server: &Server, failed: &FailedStarts, why: &str) {
     std::process::exit(i32::from(Failure::Storage(String::new()).code()));
 }
 
-pub(super) fn read_policy(file: &Path, config: &Config) -> Result<Policy, Failure> {
+pub(crate) fn read_policy(file: &Path, figures: &Figures) -> Result<Policy, Failure> {
     let refused = |error: alarms::figures::PolicyError| Failure::other("the policy pack is wrong", error);
-    let Some(named) = &config.figures.policy else {
+    let Some(named) = &figures.policy else {
         return Policy::builtin().map_err(refused);
     };
     let path = config::beside(file, named.get_ref());

@@ -6,6 +6,7 @@ use rust_decimal::Decimal;
 
 use super::UnitResult;
 use super::compute::{Identified, Level};
+use crate::columns::align;
 
 /// Which language people get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,29 +110,4 @@ fn verdict(found: &Identified, chinese: bool) -> String {
     } else {
         format!("major hazard, level {}", u8::from(level))
     }
-}
-
-/// Pads every column but the last to its widest cell; a Chinese character is two columns wide.
-fn align(rows: &[[String; 6]]) -> String {
-    let mut widths = [0usize; 6];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(columns(cell));
-        }
-    }
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width.saturating_sub(columns(cell)) + 2));
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
-}
-
-fn columns(text: &str) -> usize {
-    text.chars().map(|c| if c >= '\u{2e80}' { 2 } else { 1 }).sum()
 }

@@ -212,19 +212,31 @@ impl State {
                 "SELECT seq, at, event, rule, occurrence, by, remark, body FROM alarm_log
                  WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![signed(before), size(limit)], |row| {
-                Ok(LogRow {
-                    seq: unsigned(row.get(0)?),
-                    at: Timestamp::from_millis(row.get(1)?),
-                    event: row.get(2)?,
-                    rule: row.get(3)?,
-                    occurrence: row.get(4)?,
-                    by: row.get(5)?,
-                    remark: row.get(6)?,
-                    body: row.get(7)?,
-                })
-            })?;
+            let rows = statement.query_map(params![signed(before), size(limit)], row_of_log)?;
             rows.collect()
+        })
+    }
+
+    /// Hands what the log has of one `event` in `from..to` to `each`, in the order of its numbers.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_events(
+        &self,
+        event: &str,
+        (from, to): (Timestamp, Timestamp),
+        each: &mut dyn FnMut(LogRow),
+    ) -> Result<(), StateError> {
+        self.read("reading the alarm log", |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq, at, event, rule, occurrence, by, remark, body FROM alarm_log
+                 WHERE event = ?1 AND at >= ?2 AND at < ?3 ORDER BY seq",
+            )?;
+            let mut rows = statement.query(params![event, from.millis(), to.millis()])?;
+            while let Some(row) = rows.next()? {
+                each(row_of_log(row)?);
+            }
+            Ok(())
         })
     }
 
@@ -291,6 +303,19 @@ impl State {
             Ok(log + occurrences + notices)
         })
     }
+}
+
+fn row_of_log(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
+        seq: unsigned(row.get(0)?),
+        at: Timestamp::from_millis(row.get(1)?),
+        event: row.get(2)?,
+        rule: row.get(3)?,
+        occurrence: row.get(4)?,
+        by: row.get(5)?,
+        remark: row.get(6)?,
+        body: row.get(7)?,
+    })
 }
 
 fn write_states(tx: &Transaction<'_>, commit: &AlarmCommit) -> rusqlite::Result<()> {

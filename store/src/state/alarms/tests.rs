@@ -213,3 +213,32 @@ fn pruning_takes_what_is_old_and_over_and_leaves_what_waits() {
     assert_eq!(state.alarm_log(u64::MAX, 10).unwrap(), [log_row(2, 500)]);
     assert_eq!(state.notices(10).unwrap().len(), 1);
 }
+
+#[test]
+fn events_of_one_kind_come_in_order_and_only_those_of_the_time_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(&folder);
+    let of = |seq, at, event: &str| LogRow {
+        event: event.into(),
+        by: Some("li".into()),
+        ..log_row(seq, at)
+    };
+    let log = vec![
+        of(1, 10, "acknowledged"),
+        of(2, 20, "acknowledged"),
+        of(3, 20, "reset"),
+        of(4, 29, "acknowledged"),
+        of(5, 30, "acknowledged"),
+    ];
+    let commit = AlarmCommit {
+        log: log.clone(),
+        ..AlarmCommit::default()
+    };
+    state.commit_alarms(&commit).unwrap();
+    let between = (Timestamp::from_millis(20), Timestamp::from_millis(30));
+    let mut found = Vec::new();
+    state
+        .alarm_events("acknowledged", between, &mut |row| found.push(row))
+        .unwrap();
+    assert_eq!(found, [log[1].clone(), log[3].clone()]);
+}
