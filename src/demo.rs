@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alarms::figures::Policy;
+use alarms::figures::{HealthPolicy, Policy};
 use store::state::State;
 use telemetry::Clock;
 use telemetry::time::Span;
@@ -53,6 +53,8 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
     let (catalogue, office) = server::register(&state, registry, &profiles, &clock)?;
     let policy =
         Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))?;
+    let health = HealthPolicy::builtin()
+        .map_err(|error| Failure::other("the built-in bounds of alarm health are wrong", error))?;
     let config = Config::for_demo(options.data.clone(), options.mqtt, options.web);
     let cases = server::cases::read_rules(&options.data, &config)?;
     let (plan_state, plan_clock) = (Arc::clone(&state), Arc::clone(&clock));
@@ -63,6 +65,7 @@ pub(crate) async fn run(options: Demo) -> Result<ExitCode, Failure> {
         catalogue,
         office,
         policy,
+        health,
         cases,
         config,
         web,

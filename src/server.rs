@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use alarms::AlarmService;
 use alarms::cases::Rules;
-use alarms::figures::{Figures, Policy, Sun};
+use alarms::figures::{Figures, HealthPolicy, Policy, Sun};
 use alarms::notify::Notifier;
 use broker::{Anonymous, Authenticator, Gate, GateError, Proof};
 use dashboards::book::ServiceBook;
@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub office: Arc<Office>,
     /// Limits and formulae of the figures.
     pub policy: Policy,
+    /// The bounds of alarm health.
+    pub health: HealthPolicy,
     /// What cases are decided by.
     pub cases: Rules,
     /// Everything else.
@@ -579,6 +581,7 @@ fn start_pages(
         clock,
         catalogue,
         policy,
+        health,
         config,
         office,
         web: listener,
@@ -599,7 +602,8 @@ fn start_pages(
         Arc::clone(&clock),
     )
     .map_err(|error| Failure::other("the figures cannot be computed", error))?
-    .with_cases(Arc::clone(&sources.cases) as _);
+    .with_cases(Arc::clone(&sources.cases) as _)
+    .with_alarm_log(remote::alarm_log(sources), health);
     let (for_metrics, for_readiness) = (Arc::clone(sources), Arc::clone(sources));
     let polled = field.clone();
     let book_catalogue = Arc::clone(&catalogue);

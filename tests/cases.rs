@@ -108,5 +108,23 @@ fn a_gas_alarm_becomes_a_case_that_outlives_a_crash_and_is_closed_when_all_is_we
             "{figure}"
         );
     }
+    // Alarm health counts the one call, on both sides of the crash, and leads to its row.
+    let rule = case["alarms"][0]["rule"].as_str().unwrap();
+    let (now, filed) = (ask::now(), case["filed"]["ms"].as_i64().unwrap());
+    let health = |from| {
+        let period = format!("from={from}&to={now}&scope=rule:{rule}");
+        http::json(server.web, &format!("/api/v1/figures/alarm_rate?{period}"))
+    };
+    let figure = health(start);
+    assert_eq!(figure["numerator"].as_f64(), Some(1.0), "{figure}");
+    let rows = http::json(server.web, figure["evidence"][0].as_str().unwrap());
+    assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+    assert_eq!(
+        (&rows[0]["event"], &rows[0]["call"]),
+        (&json!("raised"), &json!(true))
+    );
+    // From the kill to the next start nobody knows.
+    let unknown = health(filed)["unknown"]["amount"].as_f64().unwrap();
+    assert!(unknown > 0.0, "{unknown} h");
     assert!(server.stop().success());
 }

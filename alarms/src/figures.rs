@@ -7,6 +7,7 @@
 //!
 //! Start with [`form`] (what a figure looks like), then `coverage`, the simplest of them.
 
+mod alarm_log;
 mod asked;
 mod case_facts;
 mod cases;
@@ -15,6 +16,7 @@ mod coverage;
 mod facts;
 pub mod form;
 mod gas;
+mod health;
 mod lamp_night;
 mod lighting;
 mod policy;
@@ -33,12 +35,17 @@ use store::series::{SeriesError, SeriesReader};
 use telemetry::time::Clock;
 use telemetry::{Catalogue, SiteId, Timestamp};
 
+pub use alarm_log::{AlarmLog, LogFacts, LogRule};
 pub use case_facts::{CaseFact, CaseFacts, NoCases};
 pub use colour::{Cause, Colour};
 pub use facts::{AlarmFact, AlarmFacts};
-pub use form::{Excluded, Figure, Formula, Moment, Part, PolicyRef, Unknown, Variant};
+pub use form::{
+    Bound, Course, Excluded, Figure, Formula, Moment, Part, PolicyRef, Relation, Step, Unknown, Variant,
+};
 pub use gas::UnitState;
+pub use health::HealthPolicy;
 pub use policy::{Policy, PolicyError};
+pub(crate) use scope::is_rule;
 pub use scope::{Scope, ScopeError};
 pub use sun::{Night, Sun, SunError};
 
@@ -66,8 +73,8 @@ pub enum FigureError {
         /// What is wrong.
         why: String,
     },
-    /// No registered place belongs to the scope.
-    #[error("no registered place belongs to {scope}")]
+    /// No registered place or rule belongs to the scope, or the figure knows no rules.
+    #[error("no registered place or rule of this figure belongs to {scope}")]
     Scope {
         /// As asked.
         scope: String,
@@ -86,12 +93,15 @@ pub enum FigureError {
     /// The cases could not be read, or there are too many of them in the period.
     #[error("the cases could not be read")]
     Cases(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The log of the alarms could not be read, or nobody keeps one. Not known is not "no alarms".
+    #[error("the log of the alarms could not be read")]
+    Log(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 type Computer = fn(&Asked<'_>) -> Result<Figure, FigureError>;
 
 /// Every figure by name, in the order of pages.
-const TABLE: [(&str, Computer); 12] = [
+const TABLE: [(&str, Computer); 20] = [
     ("sewage_om_coverage", coverage::compute),
     ("sewage_volume", volume::compute),
     ("sewage_cod_reduction", reduction::cod),
@@ -104,7 +114,18 @@ const TABLE: [(&str, Computer); 12] = [
     ("case_in_time_closure_rate", cases::in_time_closure),
     ("case_rework_rate", cases::rework),
     ("case_backlog", cases::backlog),
+    ("alarm_rate", health::rate),
+    ("alarm_flood", health::flood),
+    ("alarm_chattering", health::chattering),
+    ("alarm_fleeting", health::fleeting),
+    ("alarm_stale", health::stale),
+    ("alarm_top_ten", health::top_ten),
+    ("alarm_priority_mix", health::priority_mix),
+    ("alarm_unauthorised_suppression", health::unauthorised_suppression),
 ];
+
+/// The name of every figure of alarm health begins so: only those know rules as scopes.
+const OF_ALARMS: &str = "alarm_";
 
 /// Computes the figures of one county.
 pub struct Figures {
@@ -112,6 +133,7 @@ pub struct Figures {
     series: Arc<dyn SeriesReader>,
     alarms: Arc<dyn AlarmFacts>,
     cases: Arc<dyn CaseFacts>,
+    health: Option<(Arc<dyn AlarmLog>, HealthPolicy)>,
     policy: Policy,
     clock: Arc<dyn Clock>,
     sun: Arc<Sun>,
@@ -156,6 +178,7 @@ impl Figures {
             series,
             alarms,
             cases: Arc::new(NoCases),
+            health: None,
             policy,
             clock,
             sun: Arc::new(sun),
@@ -167,6 +190,15 @@ impl Figures {
     #[must_use]
     pub fn with_cases(self, cases: Arc<dyn CaseFacts>) -> Self {
         Self { cases, ..self }
+    }
+
+    /// The same, with the health of the alarm system as that log tells it; without it nobody knows it.
+    #[must_use]
+    pub fn with_alarm_log(self, log: Arc<dyn AlarmLog>, policy: HealthPolicy) -> Self {
+        Self {
+            health: Some((log, policy)),
+            ..self
+        }
     }
 
     /// The names of all figures, in the order of pages.
@@ -191,7 +223,8 @@ impl Figures {
     ///
     /// Times in the future count as now. Without `from` and `to` each figure takes its own period:
     /// coverage and hazard now, volume and reductions the last seven complete civil days and today,
-    /// the lighting rate the last complete night, cases the civil year to date.
+    /// the lighting rate the last complete night, cases the civil year to date, alarm health the last thirty complete civil
+    /// days and today.
     ///
     /// # Errors
     /// [`FigureError`] when the name, the scope or the period make no sense, or the store fails.
@@ -206,7 +239,11 @@ impl Figures {
             let name = name.chars().take(80).collect();
             return Err(FigureError::Name { name });
         };
-        if !scope.exists(&self.catalogue) {
+        let exists = match scope {
+            Scope::Rule(rule) => name.starts_with(OF_ALARMS) && self.has_rule(rule),
+            _ => scope.exists(&self.catalogue),
+        };
+        if !exists {
             let scope = scope.to_string();
             return Err(FigureError::Scope { scope });
         }
@@ -216,6 +253,7 @@ impl Figures {
             series: self.series.as_ref(),
             alarms: self.alarms.as_ref(),
             cases: self.cases.as_ref(),
+            health: self.health.as_ref().map(|(log, policy)| (log.as_ref(), policy)),
             policy: &self.policy,
             sun: &self.sun,
             now: self.clock.now(),
@@ -226,6 +264,10 @@ impl Figures {
         let mut figure = compute(&asked)?;
         figure.seal();
         Ok(figure)
+    }
+
+    fn has_rule(&self, rule: &str) -> bool {
+        self.health.as_ref().is_none_or(|(log, _)| log.knows(rule))
     }
 }
 

@@ -1,7 +1,15 @@
 //! The health of the alarm system by ISA-18.2: how often people are called, in which floods, by which rules. Pure.
 //!
 //! What counts is a call, not a transition; what was a test, history or set aside does not. Source: `alarms.md` §1.3
-//! (confidence M: bounds are settings).
+//! (confidence M: bounds are settings). `replay` counts here what its engine does, the figures what the log holds.
+//!
+//! Start with [`happening`] (what counts).
+
+pub mod aside;
+pub mod calls;
+pub mod chatter;
+pub mod happening;
+pub mod lasting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,19 +18,39 @@ use telemetry::Timestamp;
 use telemetry::profile::Priority;
 use telemetry::time::Span;
 
-use crate::engine::{Engine, EventKind, Tag, Transition};
-use crate::rules::Condition;
+use crate::engine::{Engine, Transition};
 use crate::rules::condition::FloodLimits;
 
-/// An alarm that has been active for longer stands. Source: `alarms.md` §1.3.
+pub use happening::{Act, Counted, Happening, Left};
+
+use chatter::{Chatter, ChatterLimits};
+
+/// An alarm that has been active for longer stands, where no policy says otherwise. Source: `alarms.md` §1.3.
 const STANDING: Span = Span::from_secs(86_400);
+/// So many rules are the ones that called most.
+pub const TOP: usize = 10;
 
 /// Calls as they come; [`Self::report`] says how it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Health {
     calls: Vec<(Timestamp, Arc<str>)>,
     by_priority: [u64; 4],
+    /// A number of its own for each rule: their places change with the rules.
+    numbers: BTreeMap<Arc<str>, u32>,
+    chatter: Chatter,
     chattering: BTreeSet<Arc<str>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            calls: Vec::new(),
+            by_priority: [0; 4],
+            numbers: BTreeMap::new(),
+            chatter: Chatter::new(ChatterLimits::default()),
+            chattering: BTreeSet::new(),
+        }
+    }
 }
 
 /// The figures.
@@ -55,24 +83,18 @@ impl Health {
             .ok()
             .and_then(|place| engine.rules().get(place));
         let Some(rule) = rule else { return };
-        if transition.tags.has(Tag::Chattering) && transition.event == EventKind::Raised {
+        let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(Arc::clone(&rule.id)).or_insert(next);
+        let happening = Happening::of(number, rule, transition);
+        self.chatter.take(&happening);
+        if self.chatter.found().contains_key(&number) {
             self.chattering.insert(Arc::clone(&rule.id));
         }
-        let calls = transition.page
-            && matches!(
-                transition.event,
-                EventKind::Raised
-                    | EventKind::ReAlarmed
-                    | EventKind::Unshelved
-                    | EventKind::Unsuppressed
-                    | EventKind::InService
-            );
-        let counts = calls && !transition.tags.has(Tag::Test) && !transition.tags.has(Tag::Historical);
-        if !counts || matches!(rule.condition, Condition::Flood(_)) {
+        if !happening.is_call() {
             return;
         }
-        self.calls.push((transition.at, Arc::clone(&rule.id)));
-        if let Some(count) = self.by_priority.get_mut(place(rule.priority)) {
+        self.calls.push((happening.at, Arc::clone(&rule.id)));
+        if let Some(count) = self.by_priority.get_mut(place(happening.priority)) {
             *count += 1;
         }
     }
@@ -101,26 +123,19 @@ impl Health {
     /// How it is, with that many alarms that stand.
     #[must_use]
     pub fn report_with(&self, stale: u64, limits: FloodLimits) -> HealthReport {
-        let ms = limits.interval.millis_i64().max(1);
-        let mut windows: BTreeMap<i64, u64> = BTreeMap::new();
-        for (at, _) in &self.calls {
-            *windows.entry(at.millis().div_euclid(ms)).or_default() += 1;
-        }
-        let (over, flooded) = floods(&windows, limits);
-        let mut by_rule: BTreeMap<&Arc<str>, u64> = BTreeMap::new();
-        for (_, rule) in &self.calls {
-            *by_rule.entry(rule).or_default() += 1;
-        }
-        let mut counts: Vec<(&Arc<str>, u64)> = by_rule.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        counts.truncate(10);
+        let times: Vec<Timestamp> = self.calls.iter().map(|(at, _)| *at).collect();
+        let intervals = calls::intervals(times.iter().copied(), limits);
+        let top10 = calls::top(self.calls.iter().map(|(_, rule)| Arc::clone(rule)), TOP);
         let total = self.calls.len() as u64;
-        let top: u64 = counts.iter().map(|(_, count)| count).sum();
+        let top: u64 = top10.iter().map(|(_, count)| count).sum();
+        let count = |wanted: fn(&calls::Interval) -> bool| {
+            intervals.values().filter(|interval| wanted(interval)).count() as u64
+        };
         HealthReport {
             annunciations: total,
-            peak_10min: self.peak(limits.interval),
-            windows_over_10: over,
-            flood_windows: flooded,
+            peak_10min: calls::peak(&times, limits.interval),
+            windows_over_10: count(|interval| interval.over),
+            flood_windows: count(|interval| interval.flood),
             chattering: self.chattering.len() as u64,
             stale,
             top10_share: if total == 0 {
@@ -133,58 +148,23 @@ impl Health {
                 .zip(self.by_priority)
                 .map(|(name, count)| (*name, count))
                 .collect(),
-            top10: counts
-                .into_iter()
-                .map(|(rule, count)| (Arc::clone(rule), count))
-                .collect(),
+            top10,
         }
-    }
-
-    /// Most calls within any stretch that is shorter than `interval`.
-    fn peak(&self, interval: Span) -> u64 {
-        let (mut first, mut peak) = (0_usize, 0_usize);
-        for (last, (at, _)) in self.calls.iter().enumerate() {
-            while self
-                .calls
-                .get(first)
-                .is_some_and(|(begun, _)| at.millis_since(*begun) >= interval.millis_i64())
-            {
-                first += 1;
-            }
-            peak = peak.max(last + 1 - first);
-        }
-        peak as u64
     }
 }
 
-const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
+/// The priorities by name, the least first.
+pub const PRIORITIES: [&str; 4] = ["low", "medium", "high", "critical"];
 
-const fn place(priority: Priority) -> usize {
+/// The place of a priority in [`PRIORITIES`].
+#[must_use]
+pub const fn place(priority: Priority) -> usize {
     match priority {
         Priority::Low => 0,
         Priority::Medium => 1,
         Priority::High => 2,
         Priority::Critical => 3,
     }
-}
-
-/// Aligned intervals over the limit, and those in a flood: from one over it on, before one of few.
-fn floods(windows: &BTreeMap<i64, u64>, limits: FloodLimits) -> (u64, u64) {
-    let (mut over, mut flooded, mut flood) = (0, 0, false);
-    let mut previous: Option<i64> = None;
-    for (number, count) in windows {
-        // An interval without any call ended it.
-        flood = flood && previous.is_none_or(|previous| previous + 1 == *number);
-        previous = Some(*number);
-        if *count > u64::from(limits.begins_above) {
-            over += 1;
-            flood = true;
-        } else if *count < u64::from(limits.ends_below) {
-            flood = false;
-        }
-        flooded += u64::from(flood);
-    }
-    (over, flooded)
 }
 
 /// How many alarms have been active for more than a day, and are not set aside.

@@ -12,8 +12,10 @@
 mod commit;
 mod early;
 mod list;
+pub(crate) mod log_row;
 mod operate;
 mod outbox;
+mod past;
 mod restore;
 mod rules;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub(crate) use list::read_view;
 pub use list::{AlarmCounts, AlarmFilter};
 pub use operate::{AlarmAct, DeviceAct};
 pub use outbox::Queue;
+pub use past::LogFilter;
 pub use rules::{GroupView, InForce, RuleView};
 use writer::{Attempts, Pending, Shared};
 

@@ -175,7 +175,10 @@ pub struct LogView {
     pub by: Option<String>,
     /// What they said.
     pub remark: Option<String>,
-    /// `since`, `value`, `quality`, `state`, `tags`.
+    /// Whether the figures of alarm health count it as a call; set where the log is asked by time.
+    pub call: bool,
+    /// `since`, `value`, `quality`, `state`, `tags`; where it applies `page`, `priority`, `life_safety`, `raised_at`, `acknowledged`,
+    /// `second`, `until`.
     pub detail: serde_json::Value,
 }
 

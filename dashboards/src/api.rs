@@ -4,6 +4,7 @@
 
 pub(crate) mod access;
 pub(crate) mod account;
+pub(crate) mod alarm_log;
 pub(crate) mod alarms;
 pub(crate) mod cases;
 pub(crate) mod devices;

@@ -2,7 +2,8 @@
 
 mod service;
 
-pub use alarms::service::{AlarmAct as Act, DeviceAct, InForce};
+pub use alarms::service::{AlarmAct as Act, DeviceAct, InForce, LogFilter};
+pub use alarms::view::LogView;
 use std::pin::Pin;
 
 use serde::Serialize;
@@ -188,6 +189,12 @@ pub trait AlarmBook: Send + Sync {
     /// # Errors
     /// Whatever keeps the alarms failed.
     fn list(&self, wanted: &Wanted) -> Result<Vec<AlarmView>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// The rows of the log that are wanted, newest first.
+    ///
+    /// # Errors
+    /// Whatever keeps the log failed.
+    fn log(&self, wanted: &LogFilter) -> Result<Vec<LogView>, Box<dyn std::error::Error + Send + Sync>>;
 
     /// Writes down that `by` knows of the alarm; on disk after `Ok`.
     ///

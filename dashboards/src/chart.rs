@@ -35,6 +35,8 @@ pub struct Chart<'a> {
     pub lang: Lang,
     /// The county's calendar.
     pub civil: &'a Civil,
+    /// Lines that stand for bounds, each with what is written at it. With any, the axis begins at 0.
+    pub bounds: Vec<(f64, String)>,
 }
 
 #[cfg(test)]

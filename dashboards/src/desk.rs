@@ -218,9 +218,11 @@ fn problem(error: FigureError) -> Problem {
         FigureError::Scope { .. } => Problem::bad_parameter(
             "scope",
             error.to_string(),
-            "use county, site:ID, town:NAME or organisation:ID of the registry",
+            "use county, site:ID, town:NAME or organisation:ID of the registry; for the figures of alarms also rule:ID",
         ),
         FigureError::Series(source) => source.into(),
-        FigureError::Alarms { .. } | FigureError::Cases(_) => Problem::internal("computing a figure", &error),
+        FigureError::Alarms { .. } | FigureError::Cases(_) | FigureError::Log(_) => {
+            Problem::internal("computing a figure", &error)
+        }
     }
 }

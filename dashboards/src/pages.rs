@@ -10,6 +10,7 @@ pub(crate) mod case;
 pub(crate) mod cases;
 pub(crate) mod charts;
 pub(crate) mod county;
+pub(crate) mod course;
 pub(crate) mod dead_letters;
 pub(crate) mod figure_rows;
 pub(crate) mod figures;

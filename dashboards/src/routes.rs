@@ -40,6 +40,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/export", get(api::export::export))
         .route("/alarms", get(api::alarms::list))
         .route("/rules", get(api::rules::list))
+        .route("/alarms/log", get(api::alarm_log::list))
         .route("/alarms/{id}/ack", post(api::alarms::acknowledge))
         .route("/alarms/{id}/{action}", post(api::operate::alarm))
         .route("/devices/{device}/alarms/{action}", post(api::operate::device))
@@ -96,6 +97,7 @@ fn for_people() -> Router<Arc<App>> {
         .route("/cases/{id}", get(pages::case::one))
         .route("/figures", get(pages::figures::list))
         .route("/figures/{name}", get(pages::figures::one))
+        .route("/figures/{name}/course.svg", get(pages::course::svg))
         .route("/dead-letters", get(pages::dead_letters::dead_letters))
 }
 
@@ -154,6 +156,8 @@ async fn wrong_method(method: Method, request: Request) -> Problem {
 
 #[cfg(test)]
 mod access_tests;
+#[cfg(test)]
+mod alarm_health_tests;
 #[cfg(test)]
 mod case_tests;
 #[cfg(test)]

@@ -2,17 +2,19 @@
 
 use std::sync::{Arc, Mutex};
 
+use alarms::AlarmService;
 use alarms::cases::evidence::Telemetry;
 use alarms::cases::{Calendar, CaseAlarm, CaseService, CaseSettings, Deadlines, Evidence, Rules};
-use alarms::figures::{AlarmFact, AlarmFacts, Figures, Policy};
+use alarms::figures::{AlarmFact, AlarmFacts, Figures, HealthPolicy, Policy};
 use alarms::service::GroupView;
+use alarms::settings::AlarmSettings;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use store::state::State;
 use store::state::access::Holder;
 use store::testkit::MemorySeries;
-use telemetry::time::ManualClock;
+use telemetry::time::{ManualClock, Span};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -23,7 +25,7 @@ use tokio::sync::broadcast;
 use crate::access::Access;
 use crate::book::{
     AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, InForce,
-    Wanted,
+    LogFilter, LogView, ServiceBook, Wanted,
 };
 use crate::exporter::{ExportJob, ExportOrder, Exporter};
 use crate::live::LiveFeed;
@@ -32,6 +34,9 @@ use crate::web::{App, Push, Web};
 
 /// 2026-11-23T20:00:00+08:00.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_435_200_000);
+
+/// For so long before [`NOW`] the log of the alarms is known.
+pub(crate) const KNOWN: Span = Span::from_secs(60 * 86_400);
 
 /// What must never come out as markup.
 pub(crate) const HOSTILE: &str = "<script>alert('x')</script>\"&";
@@ -176,13 +181,15 @@ pub(crate) fn alarm(catalogue: &Catalogue, device: &str, rule: &str) -> AlarmVie
 
 /// Alarms in memory.
 pub(crate) struct MemoryBook {
+    log: ServiceBook,
     alarms: Mutex<Vec<AlarmView>>,
     changes: broadcast::Sender<AlarmView>,
 }
 
 impl MemoryBook {
-    pub(crate) fn new(alarms: Vec<AlarmView>) -> Self {
+    pub(crate) fn new(alarms: Vec<AlarmView>, log: ServiceBook) -> Self {
         Self {
+            log,
             alarms: Mutex::new(alarms),
             changes: broadcast::Sender::new(16),
         }
@@ -200,6 +207,10 @@ impl AlarmBook for MemoryBook {
         };
         let fits = |alarm: &&AlarmView| (alarm.open || !wanted.open_only) && site(alarm);
         Ok(all.iter().filter(fits).take(wanted.limit).cloned().collect())
+    }
+
+    fn log(&self, wanted: &LogFilter) -> Result<Vec<LogView>, Box<dyn std::error::Error + Send + Sync>> {
+        self.log.log(wanted)
     }
 
     fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError> {
@@ -457,7 +468,20 @@ impl County {
             Policy::builtin().unwrap(),
             clock.clone(),
         )
-        .map(|figures| figures.with_cases(cases.clone()));
+        .map(|figures| figures.with_cases(cases.clone()))
+        .unwrap();
+        // Its log is known since long ago, and the engine has run ever since.
+        state.alarms_were_down(NOW.minus(KNOWN)).unwrap();
+        let service = AlarmService::open(
+            Arc::clone(&state),
+            Arc::clone(&catalogue),
+            clock.clone(),
+            Arc::clone(figures.sun()) as _,
+            AlarmSettings::default(),
+        );
+        let service = Arc::new(service.unwrap());
+        let log = ServiceBook::new(Arc::clone(&service), Arc::clone(&catalogue));
+        let figures = figures.with_alarm_log(service, HealthPolicy::builtin().unwrap());
         let alarms = alarms
             .iter()
             .map(|(device, rule)| alarm(&catalogue, device, rule))
@@ -468,8 +492,8 @@ impl County {
             series: series.clone(),
             state,
             cases,
-            alarms: Arc::new(MemoryBook::new(alarms)),
-            figures: Arc::new(figures.unwrap()),
+            alarms: Arc::new(MemoryBook::new(alarms, log)),
+            figures: Arc::new(figures),
             clock,
             live: Arc::new(LiveFeed::new(Arc::clone(&catalogue))),
             field: Arc::new(crate::field::NoField),

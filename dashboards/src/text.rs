@@ -271,6 +271,10 @@ texts! {
     not_major: "不构成", "none";
     ungraded: "未分级", "not graded";
     scope: "范围", "Scope";
+    bounds: "目标与限值", "Bounds";
+    met: "达标", "met";
+    not_met: "未达标", "not met";
+    confidence: "可信度", "confidence";
     variants: "其他口径", "Other readings";
     north: "北", "N";
     settled: "已消除", "cleared";

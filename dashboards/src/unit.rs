@@ -13,7 +13,11 @@ pub fn printed(ucum: &str) -> &str {
     };
     match ucum {
         "1" => "",
-        _ if ucum.starts_with('{') => ucum.split_once("}.").map_or("", |(_, unit)| unit),
+        // "{lamp}.min", "{call}/h": what is left is the unit; "{call}" alone has none.
+        _ if ucum.starts_with('{') => {
+            let rest = ucum.split_once('}').map_or("", |(_, rest)| rest);
+            rest.strip_prefix('.').unwrap_or(rest)
+        }
         "m3" => "m³",
         "m3/h" => "m³/h",
         "m/s2" => "m/s²",
@@ -54,6 +58,13 @@ mod tests {
                 assert!(!text.contains(['{', '[']), "{}: {text}", signal.name);
             }
         }
+    }
+
+    #[test]
+    fn what_is_counted_is_no_unit_but_its_time_is() {
+        assert_eq!(printed("{call}/h"), "/h");
+        assert_eq!(printed("{lamp}.min"), "min");
+        assert_eq!(printed("{call}"), "");
     }
 
     #[test]

@@ -434,7 +434,8 @@ pub(super) mod tests {
         assert!(config.data.retention.diagnostic.is_some());
         assert!(config.external.is_some() && config.hj212.listen.is_some());
         assert!(config.remote.is_some_and(|remote| remote.shows_every_key()));
-        assert!(config.figures.policy.is_some() && config.registry.profiles.is_some());
+        assert!(config.figures.policy.is_some() && config.figures.alarm_health.is_some());
+        assert!(config.registry.profiles.is_some());
     }
 
     #[test]

@@ -13,4 +13,6 @@ pub(crate) use alarms::cases::CaseSettings;
 pub(crate) struct Figures {
     /// A policy pack (TOML) instead of the built-in one.
     pub policy: Option<Spanned<PathBuf>>,
+    /// Bounds of alarm health (TOML) instead of the built-in ones.
+    pub alarm_health: Option<Spanned<PathBuf>>,
 }

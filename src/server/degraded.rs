@@ -18,7 +18,7 @@ use telemetry::Clock;
 use telemetry::time::SystemClock;
 
 use super::cases::read_rules;
-use super::serve::read_policy;
+use super::serve::{read_health_policy, read_policy};
 use super::{Plan, Server, listen, register};
 use crate::arguments::Serve;
 use crate::config::{self, Checked};
@@ -92,6 +92,7 @@ async fn plan(
 ) -> Result<Plan, Failure> {
     let mut config = checked.config;
     let policy = read_policy(&options.config, &config.figures)?;
+    let health = read_health_policy(&options.config, &config.figures)?;
     let cases = read_rules(&options.config, &config)?;
     config.data.journal_mib_max = config.data.journal_mib_max.min(JOURNAL_MIB_MAX);
     // Its cursor counts the messages of another journal; what is sent from memory would be sent again.
@@ -114,6 +115,7 @@ async fn plan(
         catalogue,
         office,
         policy,
+        health,
         cases,
         config,
         web,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alarms::AlarmService;
-use alarms::figures::{AlarmFact, AlarmFacts};
+use alarms::figures::{AlarmFact, AlarmFacts, AlarmLog, LogFacts};
 use dashboards::LiveFeed;
 use ingest::DecodeSettings;
 use store::journal::Journal;
@@ -109,6 +109,15 @@ pub(super) fn facts(sources: &Sources) -> Arc<dyn AlarmFacts> {
     }
 }
 
+/// Where the figures of alarm health ask for the log.
+pub(super) fn alarm_log(sources: &Sources) -> Arc<dyn AlarmLog> {
+    if sources.viewer {
+        Arc::new(Elsewhere)
+    } else {
+        Arc::clone(&sources.service) as Arc<dyn AlarmLog>
+    }
+}
+
 /// The alarms of a viewer: those who are spoken to by the devices have them. Not known is not "none".
 struct Elsewhere;
 
@@ -120,6 +129,20 @@ impl AlarmFacts for Elsewhere {
         _at: Timestamp,
     ) -> Result<Vec<AlarmFact>, Box<dyn std::error::Error + Send + Sync>> {
         Err("this server only shows what others feed: they have the alarms".into())
+    }
+}
+
+impl AlarmLog for Elsewhere {
+    fn facts(
+        &self,
+        _from: Timestamp,
+        _to: Timestamp,
+    ) -> Result<LogFacts, Box<dyn std::error::Error + Send + Sync>> {
+        Err("this server only shows what others feed: they have the log of the alarms".into())
+    }
+
+    fn knows(&self, _rule: &str) -> bool {
+        true
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alarms::figures::Policy;
+use alarms::figures::{HealthPolicy, Policy};
 use telemetry::Clock;
 use telemetry::time::SystemClock;
 
@@ -52,6 +52,7 @@ pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
 async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Result<ExitCode, Failure> {
     let config = checked.config;
     let policy = read_policy(&options.config, &config.figures)?;
+    let health = read_health_policy(&options.config, &config.figures)?;
     let cases = read_rules(&options.config, &config)?;
     let data = DataFolder::hold(&config::beside(&options.config, &config.data.folder))?;
     let web = listen(*config.web.listen.get_ref(), "web.listen in the configuration").await?;
@@ -66,6 +67,7 @@ async fn usual(options: &Serve, checked: Checked, failed: &FailedStarts) -> Resu
         catalogue,
         office,
         policy,
+        health,
         cases,
         config,
         web,
@@ -118,4 +120,20 @@ pub(crate) fn read_policy(file: &Path, figures: &Figures) -> Result<Policy, Fail
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Failure::Input(format!("the policy pack {shown} cannot be read: {error}")))?;
     Policy::parse(&shown, &text).map_err(refused)
+}
+
+pub(super) fn read_health_policy(file: &Path, figures: &Figures) -> Result<HealthPolicy, Failure> {
+    let refused =
+        |error: alarms::figures::PolicyError| Failure::other("the bounds of alarm health are wrong", error);
+    let Some(named) = &figures.alarm_health else {
+        return HealthPolicy::builtin().map_err(refused);
+    };
+    let path = config::beside(file, named.get_ref());
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::Input(format!(
+            "the bounds of alarm health {shown} cannot be read: {error}"
+        ))
+    })?;
+    HealthPolicy::parse(&shown, &text).map_err(refused)
 }

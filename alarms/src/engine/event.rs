@@ -210,6 +210,15 @@ impl EventKind {
         }
     }
 
+    /// The event of that name; none when there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        use serde::de::value::{Error, StrDeserializer};
+        let text: StrDeserializer<'_, Error> = name.into_deserializer();
+        Self::deserialize(text).ok()
+    }
+
     /// Whether it goes into the log. A delay that begins to run is shown, not logged.
     #[must_use]
     pub const fn is_logged(self) -> bool {
@@ -270,6 +279,10 @@ pub struct Extra {
     pub step: u32,
     /// Who did it.
     pub by: Option<Arc<str>>,
+    /// Who agreed to it.
+    pub second: Option<Arc<str>>,
+    /// `shelved`, `out_of_service`: when it ends by itself.
+    pub until: Option<Timestamp>,
     /// `clock_skew`: what the clock said.
     pub device_time: Option<Timestamp>,
     /// The gateway's and a group's alarms: the points behind it. Test mode: the point.

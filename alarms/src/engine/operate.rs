@@ -152,7 +152,11 @@ impl Engine {
         self.timers.push(until, What::Unshelve, number);
         self.touch_rule(number);
         self.step(number, AlarmEvent::Suppress(Suppression::Shelved));
-        self.emit_with(number, EventKind::Shelved, Tags::NONE, false, said(operator), out);
+        let extra = Extra {
+            until: Some(until),
+            ..said(operator)
+        };
+        self.emit_with(number, EventKind::Shelved, Tags::NONE, false, extra, out);
         Ok(())
     }
 
@@ -244,14 +248,11 @@ impl Engine {
                     .step(rule, AlarmEvent::Suppress(Suppression::OutOfService))
                     .is_some()
             {
-                self.emit_with(
-                    rule,
-                    EventKind::OutOfService,
-                    Tags::NONE,
-                    false,
-                    said(operator),
-                    out,
-                );
+                let extra = Extra {
+                    until: Some(until),
+                    ..said(operator)
+                };
+                self.emit_with(rule, EventKind::OutOfService, Tags::NONE, false, extra, out);
             }
         }
         self.joint_of_device(device, out);
@@ -485,6 +486,7 @@ fn said(operator: Operator<'_>) -> Extra {
     Extra {
         by: Some(operator.by.into()),
         reason: operator.reason.map(Arc::from),
+        second: operator.second.map(Arc::from),
         ..Extra::default()
     }
 }

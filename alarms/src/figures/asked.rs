@@ -8,7 +8,10 @@ use telemetry::time::Timestamp;
 use telemetry::{Catalogue, DeviceEntry, SeriesId};
 
 use super::form::{Excluded, Figure, Formula, Moment, Unknown, words};
-use super::{AlarmFacts, CaseFacts, FigureError, PERIOD_DAYS_MAX, Policy, Scope, Sun};
+use super::{
+    AlarmFacts, AlarmLog, CaseFacts, FigureError, HealthPolicy, PERIOD_DAYS_MAX, Policy, Scope, Sun,
+};
+use telemetry::profile::Title;
 
 /// Samples of one series that are in memory at once: a month at more than one a second. More: [`FigureError::Series`].
 const SAMPLES_MAX: usize = 4_000_000;
@@ -33,6 +36,7 @@ pub(super) struct Asked<'a> {
     pub(super) series: &'a dyn SeriesReader,
     pub(super) alarms: &'a dyn AlarmFacts,
     pub(super) cases: &'a dyn CaseFacts,
+    pub(super) health: Option<(&'a dyn AlarmLog, &'a HealthPolicy)>,
     pub(super) policy: &'a Policy,
     pub(super) sun: &'a Sun,
     pub(super) now: Timestamp,
@@ -54,6 +58,7 @@ impl Asked<'_> {
             numerator: None,
             denominator: None,
             counted_in: kind.counted_in,
+            denominator_in: None,
             unknown: Unknown {
                 share: None,
                 amount: 0.0,
@@ -68,6 +73,8 @@ impl Asked<'_> {
             to: self.moment(to),
             computed_at: self.moment(self.now),
             variants: Vec::new(),
+            bounds: Vec::new(),
+            course: None,
             parts: Vec::new(),
             evidence: Vec::new(),
             notes: Vec::new(),
@@ -105,9 +112,24 @@ impl Asked<'_> {
 
     /// The first instant of the civil day a week before today: seven complete days, and today so far.
     pub(super) fn week_ago(&self) -> Timestamp {
+        self.days_ago(7)
+    }
+
+    /// The first instant of the civil day so many days before today.
+    pub(super) fn days_ago(&self, days: i64) -> Timestamp {
         let today = self.sun.date(self.now);
-        let first = today.checked_sub(jiff::Span::new().days(7)).unwrap_or(today);
+        let first = today.checked_sub(jiff::Span::new().days(days)).unwrap_or(today);
         self.sun.midnight(first)
+    }
+
+    /// What people call an organisation.
+    pub(super) fn organisation(&self, id: &str) -> Title {
+        let mut registered = self.catalogue.registry().organisations.iter();
+        match registered.find(|one| &*one.id == id) {
+            Some(one) => one.name.clone(),
+            None if id.is_empty() => words("无运维单位", "no organisation"),
+            None => words(id, id),
+        }
     }
 
     /// The first instant of the civil year.

@@ -6,7 +6,6 @@ mod judge;
 
 use std::collections::BTreeMap;
 
-use telemetry::profile::Title;
 use telemetry::{SiteId, Timestamp};
 
 use super::asked::{Asked, Kind};
@@ -188,15 +187,11 @@ fn holds(scope: &Scope, fact: &CaseFact) -> bool {
         Scope::Town(town) => *town == fact.town,
         // Whose work it is, not who runs the place.
         Scope::Organisation(organisation) => *organisation == fact.organisation,
+        Scope::Rule(_) => false,
     }
 }
 
 fn part(asked: &Asked<'_>, organisation: &str, tally: &Tally) -> Part {
-    let registered = asked.catalogue.registry().organisations.iter();
-    let name = registered
-        .filter(|one| &*one.id == organisation)
-        .map(|one| one.name.clone())
-        .next();
     let evidence = tally.cases.iter().take(EVIDENCE_MAX);
     let mut notes = Vec::new();
     let more = tally.cases.len().saturating_sub(EVIDENCE_MAX);
@@ -207,7 +202,8 @@ fn part(asked: &Asked<'_>, organisation: &str, tally: &Tally) -> Part {
         site: None,
         organisation: Some(organisation.into()),
         device: None,
-        name: name.unwrap_or_else(|| unnamed(organisation)),
+        rule: None,
+        name: asked.organisation(organisation),
         value: None,
         numerator: Some(f64::from(tally.hits)),
         denominator: Some(f64::from(tally.all)),
@@ -215,14 +211,6 @@ fn part(asked: &Asked<'_>, organisation: &str, tally: &Tally) -> Part {
         hazard: None,
         notes,
         evidence: evidence.map(|id| format!("/api/v1/cases/{id}")).collect(),
-    }
-}
-
-fn unnamed(organisation: &str) -> Title {
-    if organisation.is_empty() {
-        words("无运维单位", "no organisation")
-    } else {
-        words(organisation, organisation)
     }
 }
 

@@ -48,6 +48,9 @@ pub struct Figure {
     pub denominator: Option<f64>,
     /// UCUM code of `numerator`, `denominator` and `unknown.amount`.
     pub counted_in: &'static str,
+    /// UCUM code of `denominator`, where it is not `counted_in`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denominator_in: Option<&'static str>,
     /// How much of what should have been counted nobody knows.
     pub unknown: Unknown,
     /// What was left out on purpose, and why.
@@ -59,7 +62,7 @@ pub struct Figure {
     /// Fingerprint of all the rest but `computed_at`: two answers with the same revision say the same
     /// thing, and late data or another policy give another one.
     pub revision: String,
-    /// Whose: `county`, `site:…`, `town:…` or `organisation:…`.
+    /// Whose: `county`, `site:…`, `town:…`, `organisation:…` or `rule:…`.
     pub scope: String,
     /// First instant of the period; of a snapshot: its instant.
     pub from: Moment,
@@ -69,6 +72,12 @@ pub struct Figure {
     pub computed_at: Moment,
     /// Other readings of the same definition, by name.
     pub variants: Vec<Variant>,
+    /// What the policy says that it should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
+    /// How it went over the period, where there is something to see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// The sites or devices that it is made of.
     pub parts: Vec<Part>,
     /// API paths that lead to the readings behind it.
@@ -140,7 +149,79 @@ pub struct Variant {
     pub denominator: Option<f64>,
 }
 
-/// The share of one site, device or organisation.
+/// What a number should be, by the policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Bound {
+    /// Name, e.g. `manageable`.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: Title,
+    /// Of which variant; none for the figure's own value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<&'static str>,
+    /// How the number should be to the limit.
+    pub relation: Relation,
+    /// The limit.
+    pub limit: f64,
+    /// UCUM code of `limit`.
+    pub unit: &'static str,
+    /// Whether it is so; null where the number is not known, or where there is no saying.
+    pub met: Option<bool>,
+    /// Where the limit comes from.
+    pub source: Box<str>,
+    /// How sure it is: `H`, `M`, `L` or `assumed`.
+    pub confidence: Box<str>,
+}
+
+/// How a number should be to a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// Not more.
+    AtMost,
+    /// Less.
+    Below,
+    /// Near it; nobody says how near.
+    About,
+}
+
+impl Relation {
+    /// Whether `value` is so to `limit`; none where there is no saying.
+    #[must_use]
+    pub fn is_met(self, value: f64, limit: f64) -> Option<bool> {
+        match self {
+            Self::AtMost => Some(value <= limit),
+            Self::Below => Some(value < limit),
+            Self::About => None,
+        }
+    }
+}
+
+/// How a count went over a period.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Course {
+    /// What people call it.
+    pub title: Title,
+    /// UCUM code of the values.
+    pub unit: &'static str,
+    /// In order, one after the other.
+    pub steps: Vec<Step>,
+    /// What a whole step should be.
+    pub bounds: Vec<Bound>,
+}
+
+/// One step of a course.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// First instant.
+    pub from: Moment,
+    /// End, not included.
+    pub to: Moment,
+    /// The count; null where nobody knows any of it.
+    pub value: Option<f64>,
+}
+
+/// The share of one site, device, rule or organisation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
     /// Which place, where the part is a place or a device.
@@ -150,6 +231,9 @@ pub struct Part {
     pub organisation: Option<Box<str>>,
     /// Which device, where the part is a device.
     pub device: Option<DeviceId>,
+    /// Which rule, where the part is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<str>>,
     /// What people call it.
     pub name: Title,
     /// Its own number, in the unit of the figure; null where there is none.
@@ -176,6 +260,7 @@ impl Part {
             site: Some(site.id.clone()),
             organisation: None,
             device: None,
+            rule: None,
             name: site.name.clone(),
             value: None,
             numerator: None,

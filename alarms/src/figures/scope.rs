@@ -6,7 +6,8 @@ use std::str::FromStr;
 use telemetry::registry::Site;
 use telemetry::{Catalogue, SiteId};
 
-/// The places that a figure is about. As text: `county`, `site:ID`, `town:NAME`, `organisation:ID`.
+/// The places that a figure is about. As text: `county`, `site:ID`, `town:NAME`, `organisation:ID`,
+/// and for the figures of alarm health `rule:DEVICE/RULE` or `rule:RULE`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// All.
@@ -18,11 +19,13 @@ pub enum Scope {
     Town(Box<str>),
     /// The places that an organisation runs.
     Organisation(Box<str>),
+    /// One rule of one device, or a rule of all devices that have it: only for the figures of alarm health.
+    Rule(Box<str>),
 }
 
 /// Why a text is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a scope: county, site:ID, town:NAME or organisation:ID")]
+#[error("{text:?} is not a scope: county, site:ID, town:NAME, organisation:ID or rule:ID")]
 pub struct ScopeError {
     /// The refused text.
     pub text: String,
@@ -37,6 +40,19 @@ impl Scope {
             Self::Site(id) => site.id == *id,
             Self::Town(town) => site.town == *town,
             Self::Organisation(organisation) => site.organisation == *organisation,
+            Self::Rule(_) => false,
+        }
+    }
+
+    /// Whether the rule of that name, at `site` where it has a place, belongs to it.
+    #[must_use]
+    pub fn holds_rule(&self, rule: &str, site: Option<&Site>) -> bool {
+        match self {
+            Self::County => true,
+            Self::Rule(wanted) => is_rule(wanted, rule),
+            Self::Site(_) | Self::Town(_) | Self::Organisation(_) => {
+                site.is_some_and(|site| self.holds(site))
+            }
         }
     }
 
@@ -47,6 +63,15 @@ impl Scope {
     }
 }
 
+/// Whether `wanted` names the rule: `DEVICE/RULE` as a whole, or what stands behind the device.
+pub(crate) fn is_rule(wanted: &str, rule: &str) -> bool {
+    let code = match rule.split_once('/') {
+        Some((_, code)) => code,
+        None => rule.rsplit_once('.').map_or(rule, |(_, code)| code),
+    };
+    wanted == rule || wanted == code
+}
+
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,6 +79,7 @@ impl fmt::Display for Scope {
             Self::Site(id) => write!(f, "site:{id}"),
             Self::Town(town) => write!(f, "town:{town}"),
             Self::Organisation(organisation) => write!(f, "organisation:{organisation}"),
+            Self::Rule(rule) => write!(f, "rule:{rule}"),
         }
     }
 }
@@ -70,6 +96,7 @@ impl FromStr for Scope {
             Some(("site", id)) => SiteId::new(id).map(Self::Site).map_err(|_| refused()),
             Some(("town", town)) if !town.is_empty() => Ok(Self::Town(town.into())),
             Some(("organisation", id)) if !id.is_empty() => Ok(Self::Organisation(id.into())),
+            Some(("rule", id)) if !id.is_empty() => Ok(Self::Rule(id.into())),
             _ => Err(refused()),
         }
     }
@@ -81,11 +108,19 @@ mod tests {
 
     #[test]
     fn a_scope_is_read_back_as_it_is_written() {
-        for text in ["county", "site:st-01", "town:东坑镇", "organisation:om-a"] {
+        for text in [
+            "county",
+            "site:st-01",
+            "town:东坑镇",
+            "organisation:om-a",
+            "rule:st-1/SW-LEVEL-HH",
+        ] {
             assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
         }
         assert_eq!("".parse::<Scope>().unwrap(), Scope::County);
-        for text in ["st-01", "site:a/b", "town:", "road:x"] {
+        assert!(is_rule("gas_1.fault", "g-1/gas_1.fault") && is_rule("clock", "g.1.clock"));
+        assert!(is_rule("g-1/A", "g-1/A") && is_rule("A", "g-1/A") && !is_rule("g-1", "g-1/A"));
+        for text in ["st-01", "site:a/b", "town:", "rule:", "road:x"] {
             assert!(text.parse::<Scope>().is_err(), "{text:?} must be refused");
         }
     }

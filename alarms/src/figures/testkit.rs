@@ -8,7 +8,10 @@ use telemetry::sample::Sample;
 use telemetry::time::{Clock, Span, Timestamp};
 use telemetry::{Catalogue, Quality, SeriesId, SiteId};
 
-use super::{AlarmFact, AlarmFacts, Figure, FigureError, Figures, Policy, Scope};
+use super::{
+    AlarmFact, AlarmFacts, AlarmLog, Figure, FigureError, Figures, HealthPolicy, LogFacts, Policy, Scope,
+    is_rule,
+};
 
 /// A county with its readings and alarms, and a clock that stands still.
 pub(super) struct County {
@@ -42,6 +45,35 @@ impl AlarmFacts for Told {
         let of_site = self.0.iter().filter(|(of, _)| of == site);
         Ok(of_site.map(|(_, fact)| fact.clone()).collect())
     }
+}
+
+/// A log of alarms as it is written down in a test.
+struct Written(LogFacts);
+
+impl AlarmLog for Written {
+    fn facts(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<LogFacts, Box<dyn std::error::Error + Send + Sync>> {
+        let mut facts = self.0.clone();
+        facts.rows.retain(|row| (from..to).contains(&row.at));
+        Ok(facts)
+    }
+
+    fn knows(&self, rule: &str) -> bool {
+        self.0.rules.iter().any(|known| is_rule(rule, &known.id))
+    }
+}
+
+/// The figures of alarm health over that log.
+pub(super) fn health_figures(catalogue: Arc<Catalogue>, facts: LogFacts, now: Timestamp) -> Figures {
+    let policy = Policy::builtin().unwrap();
+    let nothing = Arc::new(Told(Vec::new()));
+    let series: Arc<MemorySeries> = Arc::default();
+    Figures::new(catalogue, series, nothing, policy, Arc::new(Still(now)))
+        .unwrap()
+        .with_alarm_log(Arc::new(Written(facts)), HealthPolicy::builtin().unwrap())
 }
 
 pub(super) fn at(text: &str) -> Timestamp {

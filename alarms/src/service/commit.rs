@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
-use serde_json::json;
 use store::state::alarms::{AlarmCommit, AlarmCursor, Fate, LogRow, Notice, OccurrenceRow};
 use telemetry::time::Span;
 use telemetry::{Catalogue, Timestamp};
 
+use super::log_row::log_row;
 use super::writer::Pending;
 use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
 use crate::engine::{DamagedState, Engine, EventKind, NO_RULE, Transition};
@@ -103,12 +103,12 @@ impl Unwritten {
             return None;
         }
         let Some(rule) = engine.rules().get(usize::try_from(transition.rule).ok()?) else {
-            self.log.push(log_row("", transition));
+            self.log.push(log_row("", None, transition));
             self.notices
                 .extend(digest_notices(catalogue, engine, settings, transition, made_at));
             return None;
         };
-        self.log.push(log_row(&rule.id, transition));
+        self.log.push(log_row(&rule.id, Some(rule), transition));
         let view = AlarmView::of(catalogue, rule, &transition.after)?;
         // On disk it stands when it is on disk: there it is durable.
         if transition.event != EventKind::Notified {
@@ -161,36 +161,6 @@ impl Unwritten {
 pub(super) struct Said {
     changes: Vec<AlarmChange>,
     notices: Vec<Notice>,
-}
-
-pub(super) fn log_row(rule: &str, transition: &Transition) -> LogRow {
-    let person = transition
-        .after
-        .acknowledged
-        .as_ref()
-        .filter(|_| transition.event == EventKind::Acknowledged);
-    let extra = transition.extra.as_deref();
-    let by = extra.and_then(|extra| extra.by.as_deref().map(Into::into));
-    let reason = extra.and_then(|extra| extra.reason.as_deref().map(Into::into));
-    LogRow {
-        seq: transition.seq,
-        at: transition.at,
-        event: transition.event.name().into(),
-        rule: rule.into(),
-        occurrence: transition.occurrence,
-        by: person.map(|person| person.by.clone()).or(by),
-        remark: person.map(|person| person.remark.clone()).or(reason),
-        body: json!({
-            "to": extra.and_then(|extra| extra.to.as_deref()),
-            "since": transition.since,
-            "value": transition.value,
-            "quality": transition.quality.name(),
-            "state": transition.state,
-            "tags": transition.tags.list(),
-            "rules": extra.and_then(|extra| extra.version),
-        })
-        .to_string(),
-    }
 }
 
 /// None only for what JSON cannot hold, which a view never has.

@@ -171,7 +171,7 @@ pub(crate) fn read_view(body: &str) -> Result<AlarmView, AlarmError> {
     })
 }
 
-fn log_view(row: LogRow) -> Result<LogView, AlarmError> {
+pub(super) fn log_view(row: LogRow) -> Result<LogView, AlarmError> {
     let detail = serde_json::from_str(&row.body).map_err(|error| StateError::Damaged {
         table: "alarm_log",
         what: error.to_string(),
@@ -184,6 +184,7 @@ fn log_view(row: LogRow) -> Result<LogView, AlarmError> {
         occurrence: row.occurrence,
         by: row.by.map(Into::into),
         remark: row.remark.map(Into::into),
+        call: false,
         detail,
     })
 }

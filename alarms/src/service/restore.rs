@@ -32,6 +32,7 @@ pub(super) fn restore(
     let now = clock.now();
     // A wall clock that went back over the restart does not take the engine's time with it.
     let ready = cursor.map_or(now, |cursor| now.max(cursor.now));
+    state.alarms_were_down(ready)?;
     let Compiled { plant, rules } =
         rules::compile(catalogue, &settings.book, ready, settings.fault_off_delay)?;
     let telling = Arc::new(settings.telling(&catalogue.registry().county.zone)?);
@@ -130,7 +131,9 @@ impl Closing<'_> {
             extra: None,
             after,
         };
-        self.unwritten.log.push(super::commit::log_row(rule, &transition));
+        self.unwritten
+            .log
+            .push(super::log_row::log_row(rule, None, &transition));
         if let Some(body) = self.state.alarm_occurrence(rule, transition.occurrence)? {
             let mut alarm = read_view(&body)?;
             alarm.state = AlarmState::Normal;

@@ -1,6 +1,7 @@
 //! The service on a real database: restarts, kills, acknowledgements, a disk that fails.
 
 mod operate;
+mod past;
 mod rules;
 
 use proptest::prelude::*;

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{
     AckError, Acknowledged, Act, AlarmBook, AlarmStage, AlarmView, Change, Changes, DeviceAct, InForce,
-    Wanted,
+    LogFilter, LogView, Wanted,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -125,6 +125,10 @@ impl AlarmBook for ServiceBook {
         };
         let list = self.service.list(&filter)?;
         Ok(list.into_iter().filter_map(|alarm| self.view(alarm)).collect())
+    }
+
+    fn log(&self, wanted: &LogFilter) -> Result<Vec<LogView>, BoxError> {
+        Ok(self.service.log_in(wanted)?)
     }
 
     fn acknowledge(&self, id: &str, by: &str, remark: &str) -> Result<AlarmView, AckError> {

@@ -71,7 +71,7 @@ type Failure = DrawingAreaErrorKind<std::io::Error>;
 
 fn draw(root: &DrawingArea<SVGBackend<'_>, Shift>, chart: &Chart<'_>) -> Result<(), Failure> {
     let x = time_axis(chart);
-    let extent = chart.trace.extent().unwrap_or((0.0, 1.0));
+    let extent = extent(chart);
     let y = Axis::of_values(chart.signal, extent, (chart.height / 45).clamp(2, 8), chart.lang);
     let style = text_style(INK);
     let unit = unit::printed(&chart.signal.unit);
@@ -97,11 +97,35 @@ fn draw(root: &DrawingArea<SVGBackend<'_>, Shift>, chart: &Chart<'_>) -> Result<
         .axis_style(FRAME)
         .label_style(style)
         .draw()?;
+    bounds(&mut plot, chart)?;
     trace(&mut plot, chart)?;
     if chart.trace.segments.is_empty() {
         let text = chart.lang.texts().no_data;
         let middle = (i32_of(chart.width) / 2, i32_of(chart.height) / 2 - 8);
         root.draw_text(text, &text_style(FRAME), middle)?;
+    }
+    Ok(())
+}
+
+/// From the least to the greatest value, with the bounds and what they count from.
+fn extent(chart: &Chart<'_>) -> (f64, f64) {
+    let extent = chart.trace.extent();
+    if chart.bounds.is_empty() {
+        return extent.unwrap_or((0.0, 1.0));
+    }
+    let limits = chart.bounds.iter().map(|(limit, _)| *limit);
+    let (least, greatest) = extent.unwrap_or((0.0, 0.0));
+    (least.min(0.0), limits.fold(greatest, f64::max))
+}
+
+/// A line for each bound, with its words above it.
+fn bounds(plot: &mut Plot<'_, '_>, chart: &Chart<'_>) -> Result<(), Failure> {
+    let (from, to) = (ms(chart.from), ms(chart.to));
+    for (limit, words) in &chart.bounds {
+        let line = [(from, *limit), (to, *limit)];
+        plot.draw_series(LineSeries::new(line, DOUBT.stroke_width(1)))?;
+        let words = Text::new(words.clone(), (from, *limit), text_style(DOUBT));
+        plot.draw_series([words])?;
     }
     Ok(())
 }

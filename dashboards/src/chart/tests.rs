@@ -41,6 +41,7 @@ fn drawn(device: &str, signal: &str, trace: Trace) -> String {
         height: 190,
         lang: Lang::Zh,
         civil: &civil,
+        bounds: Vec::new(),
     };
     svg(&chart).unwrap()
 }

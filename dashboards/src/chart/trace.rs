@@ -94,6 +94,31 @@ impl Trace {
         trace
     }
 
+    /// The trace of counts over steps that follow each other: each as a level from its beginning to its end; none breaks the line.
+    #[must_use]
+    pub fn of_steps(steps: impl IntoIterator<Item = (Timestamp, Timestamp, Option<f64>)>) -> Self {
+        let mut trace = Self::default();
+        let mut broken = true;
+        for (from, to, value) in steps {
+            let Some(value) = value else {
+                broken = true;
+                continue;
+            };
+            let mark = |time| Mark {
+                time,
+                value,
+                min: value,
+                max: value,
+            };
+            match trace.segments.last_mut().filter(|_| !broken) {
+                Some(segment) => segment.extend([mark(from), mark(to)]),
+                None => trace.segments.push(vec![mark(from), mark(to)]),
+            }
+            broken = false;
+        }
+        trace
+    }
+
     fn push(&mut self, mark: Mark, longest_ms: i64) {
         match self.segments.last_mut() {
             Some(segment)

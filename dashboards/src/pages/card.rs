@@ -1,6 +1,6 @@
 //! A figure in a few lines: the number, what it is made of, what is unknown, and when it was computed.
 
-use alarms::figures::{Colour, Figure};
+use alarms::figures::{Bound, Colour, Figure, Relation};
 
 use crate::text::{Lang, Texts};
 use crate::unit;
@@ -55,17 +55,26 @@ pub(crate) fn of(app: &App, figure: &Figure, lang: Lang) -> Card {
     let colours = colours(figure, texts);
     if colours.is_empty() {
         if let (Some(part), Some(whole)) = (figure.numerator, figure.denominator) {
-            let counted = unit::printed(figure.counted_in);
             let places = figure.counted_in;
-            lines.push(format!(
-                "{} / {} {counted}",
-                shown(part, places),
-                shown(whole, places)
-            ));
+            let whole = amount(Some(whole), figure.denominator_in.unwrap_or(places));
+            lines.push(format!("{} / {whole}", shown(part, places)));
         }
     } else {
         lines.extend(levels(figure, lang));
     }
+    lines.extend(
+        figure
+            .bounds
+            .iter()
+            .filter(|bound| bound.of.is_none())
+            .map(|bound| {
+                let limit = limit(bound);
+                match bound.met {
+                    Some(false) => format!("{} {limit}: {}", lang.of(&bound.title), texts.not_met),
+                    Some(true) | None => format!("{} {limit}", lang.of(&bound.title)),
+                }
+            }),
+    );
     let mut doubt = format!("{} {}", texts.unknown, unknown(figure));
     if !figure.excluded.is_empty() {
         doubt = format!("{doubt} · {} {}", texts.excluded, figure.excluded.len());
@@ -199,6 +208,16 @@ pub(crate) fn period(app: &App, figure: &Figure) -> String {
     } else {
         format!("{} – {}", app.civil.minute(from), app.civil.minute(to))
     }
+}
+
+/// A limit of the policy, with its unit.
+pub(crate) fn limit(bound: &Bound) -> String {
+    let sign = match bound.relation {
+        Relation::AtMost => "≤",
+        Relation::Below => "<",
+        Relation::About => "≈",
+    };
+    format!("{sign} {}", amount(Some(bound.limit), bound.unit))
 }
 
 /// A number with its unit; a dash without.

@@ -49,6 +49,7 @@ pub(crate) async fn chart(
             height,
             lang: ask.lang,
             civil: &app.civil,
+            bounds: Vec::new(),
         };
         let svg = chart::svg(&chart).map_err(|error| Problem::internal("drawing a chart", &error))?;
         Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response())

@@ -1,6 +1,6 @@
 //! The parts of a figure as rows of its audit page.
 
-use alarms::figures::Part;
+use alarms::figures::{Figure, Part};
 
 use super::card;
 use crate::text::Lang;
@@ -11,6 +11,8 @@ pub(crate) struct PartRow {
     /// None for an organisation.
     pub(crate) site: Option<String>,
     pub(crate) device: Option<String>,
+    /// None where it is no rule.
+    pub(crate) rule: Option<String>,
     pub(crate) name: String,
     pub(crate) colour: String,
     pub(crate) colour_code: &'static str,
@@ -23,6 +25,42 @@ pub(crate) struct PartRow {
     pub(crate) unknown: String,
     pub(crate) notes: Vec<String>,
     pub(crate) evidence: Vec<String>,
+}
+
+/// What a number of a figure should be.
+pub(crate) struct BoundRow {
+    /// Of what; empty for the figure's own value.
+    pub(crate) of: String,
+    pub(crate) title: String,
+    pub(crate) limit: String,
+    /// Whether it is so; empty where nobody can say.
+    pub(crate) met: &'static str,
+    pub(crate) source: String,
+}
+
+/// The bounds of a figure as rows.
+pub(crate) fn bounds(figure: &Figure, lang: Lang) -> Vec<BoundRow> {
+    let texts = lang.texts();
+    let row = |bound: &alarms::figures::Bound| {
+        let variant = figure
+            .variants
+            .iter()
+            .find(|variant| Some(variant.name) == bound.of);
+        BoundRow {
+            of: variant
+                .map(|variant| lang.of(&variant.title).to_owned())
+                .unwrap_or_default(),
+            title: lang.of(&bound.title).to_owned(),
+            limit: card::limit(bound),
+            met: match bound.met {
+                Some(true) => texts.met,
+                Some(false) => texts.not_met,
+                None => "",
+            },
+            source: format!("{} · {} {}", bound.source, texts.confidence, bound.confidence),
+        }
+    };
+    figure.bounds.iter().map(row).collect()
 }
 
 /// The row of a part; `own` and `counted` write amounts in the units of the figure.
@@ -40,6 +78,7 @@ pub(crate) fn row(
     PartRow {
         site: part.site.as_ref().map(ToString::to_string),
         device: part.device.as_ref().map(ToString::to_string),
+        rule: part.rule.as_ref().map(ToString::to_string),
         name: lang.of(&part.name).to_owned(),
         colour: hazard
             .map(|unit| lang.of(&unit.colour.title()).to_owned())

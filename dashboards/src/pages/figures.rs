@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::card::{self, Card};
-use super::figure_rows::{self, PartRow};
+use super::figure_rows::{self, BoundRow, PartRow};
 use super::shell::{Ask, Shell};
 use crate::api::Shared;
 use crate::desk::Desk;
@@ -28,9 +28,11 @@ pub(crate) fn cards(app: &App, lang: Lang) -> Result<String, Problem> {
     cards_of(app, lang, |_| true)
 }
 
-/// Those of the county page: what its utilities do. What became of cases has the page of the figures.
+/// Those of the county page: what its utilities do. What became of cases and of alarms has the page of the figures.
 pub(crate) fn headlines(app: &App, lang: Lang) -> Result<String, Problem> {
-    cards_of(app, lang, |name| !name.starts_with("case_"))
+    cards_of(app, lang, |name| {
+        !name.starts_with("case_") && !name.starts_with("alarm_")
+    })
 }
 
 fn cards_of(app: &App, lang: Lang, wanted: impl Fn(&str) -> bool) -> Result<String, Problem> {
@@ -95,6 +97,9 @@ struct FigurePage {
     formula: &'static str,
     notes: Vec<String>,
     variants: Vec<(String, String, String, String)>,
+    bounds: Vec<BoundRow>,
+    /// The address of the chart of its course.
+    course: Option<String>,
     api: String,
     hazard: bool,
     parts: Vec<PartRow>,
@@ -143,6 +148,8 @@ fn audit(app: &App, ask: &Ask, figure: &Figure) -> Result<FigurePage, Problem> {
         "scope",
         &figure.scope,
     );
+    let course = format!("/figures/{}/course.svg", figure.name);
+    let course = ask.params.address(&course, "scope", &figure.scope);
     Ok(FigurePage {
         shell: Shell::new(app, ask, &app.board.read(), lang.of(&figure.title), "figures"),
         t,
@@ -152,7 +159,10 @@ fn audit(app: &App, ask: &Ask, figure: &Figure) -> Result<FigurePage, Problem> {
             cards: vec![card::of(app, figure, lang)],
         })?,
         numerator: counted(figure.numerator),
-        denominator: counted(figure.denominator),
+        denominator: card::amount(
+            figure.denominator,
+            figure.denominator_in.unwrap_or(figure.counted_in),
+        ),
         unknown: card::unknown(figure),
         period: card::period(app, figure),
         scope: figure.scope.clone(),
@@ -163,6 +173,8 @@ fn audit(app: &App, ask: &Ask, figure: &Figure) -> Result<FigurePage, Problem> {
         formula: figure.formula.text,
         notes: figure.notes.iter().map(|note| lang.of(note).to_owned()).collect(),
         variants: variants.collect(),
+        bounds: figure_rows::bounds(figure, lang),
+        course: figure.course.as_ref().map(|_| course),
         api: query
             .replacen(&format!("lang={}", lang.code()), "", 1)
             .trim_end_matches('&')

@@ -1,9 +1,9 @@
-//! The other files with rules that a configuration names: the policy pack, the calendar of working days, the table of deadlines.
+//! The other files with rules that a configuration names: the policy pack, the bounds of alarm health, the calendar of working days, the table of deadlines.
 
 use std::path::{Path, PathBuf};
 
 use alarms::cases::{Calendar, Deadlines};
-use alarms::figures::Policy;
+use alarms::figures::{HealthPolicy, Policy};
 
 use super::{Finding, read_named, whole};
 use crate::config::{Config, beside};
@@ -15,6 +15,11 @@ pub(super) fn findings(file: &Path, config: &Config) -> Vec<Finding> {
         tried(file, policy, |name, text| {
             Policy::parse(name, text).map(drop).map_err(told)
         }),
+        tried(
+            file,
+            config.figures.alarm_health.as_ref().map(|named| named.get_ref()),
+            |name, text| HealthPolicy::parse(name, text).map(drop).map_err(told),
+        ),
         tried(file, config.cases.calendar.as_ref(), |name, text| {
             Calendar::parse(name, text).map(drop).map_err(told)
         }),

@@ -1,6 +1,7 @@
 //! Alarms: the state of every rule, the log of what happened, what has to be told to whom, and how far the engine has
 //! come. All of one step of the engine is written in one transaction, so a restart forgets nothing and repeats nothing.
 
+mod by_time;
 mod outbox;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -8,6 +9,7 @@ use telemetry::{Lsn, Timestamp};
 
 use super::{State, StateError};
 
+pub use by_time::LogPage;
 pub use outbox::{Fate, Notice, NoticeQueue};
 use outbox::{write_fates, write_notices};
 
@@ -42,6 +44,13 @@ CREATE TABLE IF NOT EXISTS alarm_occurrence (
     PRIMARY KEY (rule, occurrence)
 );
 CREATE INDEX IF NOT EXISTS alarm_occurrence_by_seq ON alarm_occurrence (seq);
+-- That somebody was told of a transition is no transition: no question about a time asks for it.
+CREATE INDEX IF NOT EXISTS alarm_log_by_time ON alarm_log (at) WHERE event <> 'notified';
+CREATE INDEX IF NOT EXISTS alarm_occurrence_by_change ON alarm_occurrence (changed_at, seq);
+CREATE TABLE IF NOT EXISTS alarm_down (
+    since INTEGER PRIMARY KEY,     -- ms; the engine did not run from then …
+    until INTEGER NOT NULL         -- ms; … until then
+);
 CREATE TABLE IF NOT EXISTS outbox (
     key          TEXT PRIMARY KEY,  -- one per occurrence, transition, channel and recipient
     seq          INTEGER NOT NULL,
@@ -212,7 +221,7 @@ impl State {
                 "SELECT seq, at, event, rule, occurrence, by, remark, body FROM alarm_log
                  WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
             )?;
-            let rows = statement.query_map(params![signed(before), size(limit)], row_of_log)?;
+            let rows = statement.query_map(params![signed(before), size(limit)], log_row)?;
             rows.collect()
         })
     }
@@ -234,7 +243,7 @@ impl State {
             )?;
             let mut rows = statement.query(params![event, from.millis(), to.millis()])?;
             while let Some(row) = rows.next()? {
-                each(row_of_log(row)?);
+                each(log_row(row)?);
             }
             Ok(())
         })
@@ -305,7 +314,7 @@ impl State {
     }
 }
 
-fn row_of_log(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
     Ok(LogRow {
         seq: unsigned(row.get(0)?),
         at: Timestamp::from_millis(row.get(1)?),

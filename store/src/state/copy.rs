@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::{State, StateError};
 
 /// All that alarms, catalogue and credentials need: who was sent away stays away. Dead letters, ledgers and waiting notices stay where they are.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "access",
     "added_device",
     "access_revision",
@@ -16,6 +16,7 @@ const TABLES: [&str; 15] = [
     "alarm_occurrence",
     "alarm_cursor",
     "alarm_log",
+    "alarm_down",
     "case_record",
     "case_event",
     "case_alarm",
@@ -61,13 +62,14 @@ fn copy(into: &Connection, file: &Path, mode: &str) -> rusqlite::Result<()> {
 }
 
 fn take(into: &Connection) -> rusqlite::Result<()> {
-    // A database of an earlier version, whose disk failed before it was upgraded, lacks the tables of the cases.
+    // A database of an earlier version, whose disk failed before it was upgraded, lacks the tables of the cases, or
+    // the times in which the engine did not run.
     let has = |table: &str| {
         let sql = "SELECT COUNT(*) FROM disk.sqlite_master WHERE type = 'table' AND name = ?1";
         into.query_row(sql, [table], |row| Ok(row.get::<_, i64>(0)? > 0))
     };
     for table in TABLES {
-        if table.starts_with("case_") && !has(table)? {
+        if (table.starts_with("case_") || table == "alarm_down") && !has(table)? {
             continue;
         }
         let sql = format!("INSERT OR REPLACE INTO main.{table} SELECT * FROM disk.{table}");

@@ -1,9 +1,9 @@
 //! What is asked of the cases.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use telemetry::Timestamp;
 
-use super::super::alarms::LogRow;
+use super::super::alarms::{LogRow, log_row};
 use super::{CaseEventRow, signed, size, unsigned};
 use crate::state::{State, StateError};
 
@@ -190,17 +190,4 @@ fn bodies(
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map(params, |row| row.get(0))?;
     rows.collect()
-}
-
-fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
-    Ok(LogRow {
-        seq: unsigned(row.get(0)?),
-        at: Timestamp::from_millis(row.get(1)?),
-        event: row.get(2)?,
-        rule: row.get(3)?,
-        occurrence: row.get(4)?,
-        by: row.get(5)?,
-        remark: row.get(6)?,
-        body: row.get(7)?,
-    })
 }
