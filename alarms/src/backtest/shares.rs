@@ -164,8 +164,9 @@ mod tests {
     fn rule(device: usize, condition: Condition) -> Rule {
         Rule {
             device,
+            series: None,
             condition,
-            ..crate::backtest::tests::high(device, 1.0, 0.0)
+            ..crate::backtest::tests::high(0, 1.0, 0.0)
         }
     }
 
