@@ -18,7 +18,7 @@ pub(crate) use access::{
 };
 pub(crate) use backtest::Backtest;
 pub(crate) use care::{Backup, Repair, Restore, Verify};
-pub(crate) use transfer::{Export, ExportFormat, Import, ImportFormat, LinePrecision};
+pub(crate) use transfer::{Export, ExportFormat, Import, ImportFormat, LinePrecision, Record};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, or stopped in order
@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// would have woken. Nothing that is live is touched.
     #[command(after_help = backtest::BACKTEST_HELP)]
     Backtest(Backtest),
+    /// Write what the server of a data folder judged as rules and input for `replay`: a recorded day.
+    #[command(after_help = transfer::RECORD_HELP)]
+    Record(Record),
     /// Speak to a Modbus unit without a server.
     #[command(subcommand)]
     Modbus(ModbusCommand),

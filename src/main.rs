@@ -27,6 +27,7 @@ mod intake;
 mod keeper;
 mod logging;
 mod push;
+mod record;
 mod remote;
 mod replay;
 mod retention;
@@ -64,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Hazard(options) => hazard::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Backtest(options) => backtest::run(&options),
+        Command::Record(options) => record::run(&options),
         Command::Modbus(ModbusCommand::Identify(options)) => runtime()?.block_on(identify::run(&options)),
         Command::Device(command) => device::run(&command),
         Command::Account(command) => account::run(&command),

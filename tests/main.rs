@@ -34,6 +34,7 @@ mod modbus;
 mod modbus_lines;
 mod notices;
 mod push;
+mod recording;
 mod remote_reading;
 mod rules;
 mod sessions;

@@ -1,11 +1,8 @@
 //! A real VictoriaMetrics behind the program: it acknowledges from memory, and nothing is lost all the same. Two programs
 //! feed one engine, and a third shows what both have sent.
 
-use telemetry::time::{Clock, SystemClock};
-
-use crate::support::engines::{Held, Influx, TOKEN, Victoria, publish_levels};
+use crate::support::engines::{Held, Victoria, publish_levels};
 use crate::support::front::Front;
-use crate::support::mqtt::Client;
 use crate::support::program::{Server, Setup};
 use crate::support::{ask, county, http, wait};
 
@@ -214,77 +211,4 @@ fn a_tenant_of_a_cluster_has_its_own_paths_for_writing_and_reading_and_a_token()
             "/select/3:7/prometheus/api/v1/query"
         ]
     );
-}
-
-/// Prints figures of `docs/scale-out.md`: `cargo test --test end_to_end -- --ignored --nocapture victoria::figures`.
-#[test]
-#[ignore = "measures, and asserts nothing about time"]
-fn figures_of_catching_up_after_an_outage() {
-    const MESSAGES: i64 = 100_000;
-    const FREELY: &str =
-        "[mqtt]\nlisten = \"127.0.0.1:0\"\n[mqtt.device]\nmessages_per_s = 100000\nkib_per_s = 100000\n";
-    let mut influx = Influx::start();
-    let mut victoria = Victoria::start("", "", &[]);
-    let mut engines = vec![("VictoriaMetrics 1.79", None)];
-    if let Some(influx) = &mut influx {
-        engines.push(("InfluxDB 2.7.12", Some(influx)));
-    }
-    for (name, influx) in &mut engines {
-        let lines = match influx {
-            Some(influx) => format!(
-                "engine = \"influxdb2\"\nurl = \"http://{}\"\norganisation = \"county\"\nbucket = \"townwatch\"\n\
-                 token = \"{TOKEN}\"\n",
-                influx.address
-            ),
-            None => format!(
-                "engine = \"victoriametrics\"\nurl = \"http://{}\"\n",
-                victoria.address
-            ),
-        };
-        let setup = Setup::new(&station("station-1"), &format!("{FREELY}[remote]\n{lines}"));
-        let server = setup.start();
-        match influx {
-            Some(influx) => influx.kill(),
-            None => victoria.kill(),
-        }
-        let base = ask::now() - MESSAGES;
-        let mut client = Client::connect(server.mqtt, "station-1", "secret").unwrap();
-        let mut in_flight = 0;
-        for time in base..base + MESSAGES {
-            let level = f64::from(u32::try_from(time % 399).unwrap()) / 100.0;
-            let payload = format!(
-                r#"{{"ts":{time},"values":{{"level":{level},"flow":1.5,"total":100.5,"pump_1_run":true,"pump_1_fault":false,"mains":true}}}}"#
-            );
-            client
-                .publish("tw/v1/station-1/telemetry", payload.as_bytes())
-                .unwrap();
-            in_flight += 1;
-            if in_flight == 50 {
-                client.read_puback().unwrap();
-                in_flight -= 1;
-            }
-        }
-        for _ in 0..in_flight {
-            client.read_puback().unwrap();
-        }
-        // The writer waits for up to half a minute between two tries: it is started anew, so that the time is of work alone.
-        assert!(server.stop().success());
-        match influx {
-            Some(influx) => influx.resume(),
-            None => victoria.resume(),
-        }
-        let clock = SystemClock::new();
-        let server = setup.start();
-        wait::until("all is sent", wait::LONG, || {
-            let behind = ask::metric(server.web, "remote_behind_messages");
-            if behind < 0.5 {
-                Ok(())
-            } else {
-                Err(behind.to_string())
-            }
-        });
-        let sent = ask::metric(server.web, "remote_sent_points_total");
-        let ms = clock.monotonic().millis();
-        println!("{name}: {MESSAGES} messages, {sent} points sent in {ms} ms after a start");
-    }
 }

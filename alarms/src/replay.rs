@@ -8,6 +8,7 @@ mod file;
 mod input;
 mod line;
 mod player;
+pub mod record;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

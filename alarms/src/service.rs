@@ -151,6 +151,8 @@ struct Inner {
     open: BTreeSet<usize>,
     /// The engine's time at the monotonic instant.
     base: (Timestamp, Span),
+    /// When the start was ready, until the engine has come so far: what fell due while nobody ran happens then.
+    asleep: Option<Timestamp>,
     written_at: Span,
     pruned_at: Option<Span>,
     /// How far behind the reader was, and when that was seen.
@@ -183,6 +185,12 @@ impl AlarmService {
     ) -> Result<Self, AlarmError> {
         settings.check()?;
         let mut restored = restore::restore(&state, &catalogue, &*clock, daylight, &settings)?;
+        if let Err(error) = state.note_alarm_start(restored.start) {
+            tracing::warn!(
+                error = telemetry::with_causes(&error),
+                "a replay will not know of this start"
+            );
+        }
         let in_force = rules::Version::begin(&state, &catalogue, &settings.book, restored.ready)?;
         restored.engine.restore_version(in_force.number);
         let rules = restored.engine.rules();
@@ -211,6 +219,7 @@ impl AlarmService {
                 early: Early::default(),
                 open,
                 base: (restored.ready, mono),
+                asleep: Some(restored.ready),
                 written_at: mono,
                 pruned_at: None,
                 lag: (Span::ZERO, Span::ZERO),
@@ -281,7 +290,7 @@ impl AlarmService {
         self.look_for_pause(&mut inner, mono);
         let fresh = inner.early.settle(&self.shared.catalogue, batch);
         let batch = fresh.as_ref().unwrap_or(batch);
-        feed(&mut inner.engine, batch, &mut out);
+        inner.feed(batch, &mut out);
         inner.judged = batch.last;
         if let Some(newest) = batch.points.iter().map(|point| point.arrived).max() {
             let behind = self.clock.now().millis_since(newest);
@@ -307,7 +316,7 @@ impl AlarmService {
         self.set_shift(&mut inner);
         let mono = self.clock.monotonic();
         self.look_for_pause(&mut inner, mono);
-        feed(&mut inner.engine, &batch, &mut out);
+        inner.feed(&batch, &mut out);
         let Inner { engine, early, .. } = &mut *inner;
         early.mark(&self.shared.catalogue, engine.rules(), &batch, &out);
         drop(self.write(inner, &out, false));
@@ -338,6 +347,9 @@ impl AlarmService {
         };
         let to = inner.time(mono).minus(lag);
         let mut out = Vec::new();
+        if let Some(ready) = inner.asleep.take() {
+            inner.engine.wake(ready);
+        }
         inner.engine.advance(to, &mut out);
         let inner = self.write(inner, &out, true);
         let mut inner = self.change_by_date(inner, mono);
@@ -460,26 +472,37 @@ impl Inner {
     fn time(&self, mono: Span) -> Timestamp {
         self.base.0.plus(since(mono, self.base.1))
     }
+
+    /// Hands a batch to the engine in order of arrival.
+    fn feed(&mut self, batch: &Batch, out: &mut Vec<Transition>) {
+        let mut heard = batch.heard.clone();
+        heard.sort_by_key(|(device, arrived)| (*arrived, *device));
+        let mut heard = heard.into_iter().peekable();
+        for point in &batch.points {
+            while let Some((device, arrived)) = heard.next_if(|(_, arrived)| *arrived <= point.arrived) {
+                self.wake_by(arrived);
+                self.engine.hear(device, arrived, out);
+            }
+            self.wake_by(point.arrived);
+            self.engine.sample(point, out);
+        }
+        for (device, arrived) in heard {
+            self.wake_by(arrived);
+            self.engine.hear(device, arrived, out);
+        }
+    }
+
+    /// What arrived before the start is judged as of then.
+    fn wake_by(&mut self, arrived: Timestamp) {
+        if let Some(ready) = self.asleep.filter(|ready| arrived >= *ready) {
+            self.asleep = None;
+            self.engine.wake(ready);
+        }
+    }
 }
 
 fn since(later: Span, earlier: Span) -> Span {
     Span::from_millis(later.millis().saturating_sub(earlier.millis()))
-}
-
-/// Hands a batch to the engine in order of arrival.
-fn feed(engine: &mut Engine, batch: &Batch, out: &mut Vec<Transition>) {
-    let mut heard = batch.heard.clone();
-    heard.sort_by_key(|(device, arrived)| (*arrived, *device));
-    let mut heard = heard.into_iter().peekable();
-    for point in &batch.points {
-        while let Some((device, arrived)) = heard.next_if(|(_, arrived)| *arrived <= point.arrived) {
-            engine.hear(device, arrived, out);
-        }
-        engine.sample(point, out);
-    }
-    for (device, arrived) in heard {
-        engine.hear(device, arrived, out);
-    }
 }
 
 fn check_lengths(by: &str, remark: &str) -> Result<(), AlarmError> {

@@ -1,4 +1,4 @@
-//! The arguments of `export` and `import`.
+//! The arguments of `export`, `import` and `record`.
 
 use std::path::PathBuf;
 
@@ -36,6 +36,18 @@ comes last and may take a while; it may be interrupted.
 
 Exit codes: 0 every line went in, 3 some did not, or a file cannot be read, 5 the data folder is in use or cannot be used,
 6 a disk failed or is full.";
+
+pub(crate) const RECORD_HELP: &str = "Example:
+  townwatch record --config townwatch.toml --from 2026-11-23 --to 2026-11-24 --rules monday.toml --input monday.jsonl
+  townwatch replay --rules monday.toml --input monday.jsonl
+
+A server may run meanwhile. The rules are those in force now, with every limit resolved, every signal a point named
+DEVICE_SIGNAL; the input holds the messages that are still in the journal, what people did, and each start of the server.
+From the server's first start on the replay says what the server said. It cannot know what was open before --from, other
+rules of former days, or by how much the wall clock was set. A file appears under its name when it is whole.
+
+Exit codes: 0 done, 2 wrong usage, 3 the configuration or a time cannot be read, 5 the data folder cannot be used,
+6 a disk failed, is full or holds damaged files.";
 
 /// The form of an exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,6 +99,24 @@ pub(crate) struct Export {
     /// Where to. Without: standard output.
     #[arg(long, short, value_name = "FILE", required_if_eq("format", "parquet"))]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    #[command(flatten)]
+    pub place: Place,
+    /// From when: a day or a time in the county's zone, RFC 3339, or ms since 1970. Without: from the beginning.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Until when, itself left out. Without: until now.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Where the rules go: TOML.
+    #[arg(long, value_name = "FILE")]
+    pub rules: PathBuf,
+    /// Where the input goes: JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
 }
 
 #[derive(Debug, Args)]

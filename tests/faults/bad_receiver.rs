@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::mqtt::Client;
 use crate::support::program::Setup;
-use crate::support::receiver::Receiver;
+use crate::support::receiver::{Delivery, Receiver};
 use crate::support::{ask, county, wait};
 
 /// A receiver that reads the head of each request and then does something; how often it was asked.
@@ -43,21 +43,10 @@ fn receivers_that_misbehave_hold_up_nobody_and_lead_nowhere() {
     // Given a good receiver, and others that hang, fail twice, reset, drip their answer, and redirect to a private one,
     let good = Receiver::start();
     let (forbidden, led_there) = bad(|_, _| {});
-    let (hangs, _) = bad(|_, _| std::thread::park_timeout(Duration::from_secs(120)));
-    let (fails, fails_asked) = bad(|place, stream| {
-        let status = if place < 2 {
-            "500 Internal Server Error"
-        } else {
-            "200 OK"
-        };
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        )
-        .ok();
-    });
-    let (resets, _) = bad(|_, _| {});
-    let (drips, _) = bad(|_, stream| {
+    let (hangs, hangs_asked) = bad(|_, _| std::thread::park_timeout(Duration::from_secs(120)));
+    let fails = Receiver::answering(|place| Some(if place < 2 { 500 } else { 200 }));
+    let (resets, resets_asked) = bad(|_, _| {});
+    let (drips, drips_asked) = bad(|_, stream| {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
             .ok();
@@ -76,7 +65,7 @@ fn receivers_that_misbehave_hold_up_nobody_and_lead_nowhere() {
     let mut config = good.configuration();
     let others = [
         ("hangs", hangs),
-        ("fails", fails),
+        ("fails", fails.address()),
         ("resets", resets),
         ("drips", drips),
         ("redirects", redirects),
@@ -114,24 +103,37 @@ fn receivers_that_misbehave_hold_up_nobody_and_lead_nowhere() {
         "F23: told after {} ms beside receivers that misbehave",
         ask::now() - sent
     );
-    // the one that failed is asked until it works,
-    wait::until("the failing one is asked again", wait::LONG, || {
-        let asked = fails_asked.load(Ordering::Relaxed);
-        if asked >= 8 {
+    // the one that failed is asked until it works, each time under the key of the notice,
+    wait::until("the failing one has all notices", wait::LONG, || {
+        let asked = fails.deliveries(|body| body.contains("GAS-"));
+        let failed = asked.get(..2).ok_or_else(|| format!("{asked:?}"))?;
+        let again = |notice: &Delivery| {
+            let mut later = asked.iter().skip(2);
+            later.any(|later| later.key == notice.key && later.body == notice.body)
+        };
+        if failed.iter().all(again) {
             Ok(())
         } else {
-            Err(asked.to_string())
+            Err(format!("{asked:?}"))
         }
     });
+    // the others are given up and asked again: neither a silence nor an answer without an end is waited for,
+    for (name, asked) in [
+        ("hangs", &hangs_asked),
+        ("resets", &resets_asked),
+        ("drips", &drips_asked),
+        ("redirects", &redirects_asked),
+    ] {
+        wait::until(&format!("the one that {name} is asked again"), wait::LONG, || {
+            let asked = asked.load(Ordering::Relaxed);
+            if asked >= 2 {
+                Ok(())
+            } else {
+                Err(asked.to_string())
+            }
+        });
+    }
     // and nobody was led to the address that is not allowed.
-    wait::until("the redirecting one is asked", wait::LONG, || {
-        let asked = redirects_asked.load(Ordering::Relaxed);
-        if asked >= 2 {
-            Ok(())
-        } else {
-            Err(asked.to_string())
-        }
-    });
     assert_eq!(led_there.load(Ordering::Relaxed), 0, "a redirect was followed");
     // A later alarm finds its way, too.
     panel

@@ -7,20 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::support::mqtt::{Client, connect_packet};
-use crate::support::program::{Server, Setup};
+use crate::support::program::Setup;
 use crate::support::proxy::{Line, Proxy};
 use crate::support::receiver::Receiver;
 use crate::support::{county, wait};
-
-/// Resident memory, in KiB.
-fn memory_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
 
 #[test]
 fn ten_thousand_who_say_nothing_cost_little_and_go_and_others_are_served() {
@@ -38,7 +28,7 @@ fn ten_thousand_who_say_nothing_cost_little_and_go_and_others_are_served() {
     healthy
         .publish_acked(topic, br#"{"values":{"level":1}}"#)
         .unwrap();
-    let before = memory_kib(&server);
+    let before = server.memory_kib();
     // Given ten thousand connections, of which half say nothing and half begin a CONNECT and stop,
     let connect = connect_packet("x", None, 10);
     let mut left: Vec<(Client, Instant)> = Vec::new();
@@ -60,7 +50,7 @@ fn ten_thousand_who_say_nothing_cost_little_and_go_and_others_are_served() {
     for (client, _) in left.iter_mut().step_by(2) {
         client.send(&connect[3..4]).unwrap();
     }
-    let during = memory_kib(&server);
+    let during = server.memory_kib();
     let more = during.saturating_sub(before);
     // each costs less than 16 KiB,
     assert!(more < 160 << 10, "{before} KiB grew to {during} KiB");

@@ -11,6 +11,7 @@ mod disk_full;
 mod half_open;
 mod ledger;
 mod lying_disk;
+mod notify_crash;
 mod packet_loss;
 mod partition;
 mod pause;

@@ -20,7 +20,7 @@ pub(crate) enum Need {
 }
 
 /// Every case of this folder that needs something, with what it needs.
-pub(crate) const CASES: [(&str, Need); 10] = [
+pub(crate) const CASES: [(&str, Need); 11] = [
     ("F03 power cut", Need::LoopMount),
     ("F03 and F04 power cut of the store", Need::LoopMount),
     ("F05 fsync fails once", Need::Strace),
@@ -31,6 +31,7 @@ pub(crate) const CASES: [(&str, Need); 10] = [
     ("F16 out of memory", Need::MemoryGroup),
     ("F19 partition", Need::NetworkNamespace),
     ("F20 packet loss", Need::PacketLoss),
+    ("F24 killed before the call", Need::Strace),
 ];
 
 /// Whether it is there; says so loudly when a case must be left out.

@@ -1,5 +1,6 @@
-//! F07: every fsync takes two seconds. Acknowledgements wait; gas alarms do not.
+//! F07: every fsync takes two seconds. Acknowledgements wait; gas alarms do not, and nothing piles up.
 
+use super::ledger::Load;
 use super::probe::{Need, has};
 use super::strace::Attached;
 use crate::support::mqtt::Client;
@@ -12,10 +13,11 @@ fn with_every_fsync_two_seconds_slow_a_gas_alarm_is_told_at_once_marked_and_once
     if !has("F07 fsync takes two seconds", Need::Strace) {
         return;
     }
-    // Given a gas panel that is known, and a disk that becomes slow,
+    // Given a gas panel that is known, stations under load, and a disk that becomes slow,
+    let load = Load::new("f07");
     let registry = format!(
         "{}{}",
-        county::HEAD,
+        load.registry(),
         county::mqtt_device("panel-1", "gas-detector-panel")
     );
     let receiver = Receiver::start();
@@ -25,6 +27,8 @@ fn with_every_fsync_two_seconds_slow_a_gas_alarm_is_told_at_once_marked_and_once
     let topic = "tw/v1/panel-1/telemetry";
     panel.publish_acked(topic, br#"{"values":{"gas_01":1}}"#).unwrap();
     let log = setup.path().join("strace.log");
+    load.run(server.mqtt, || load.wait_for(300));
+    let before = server.memory_kib() / 1024;
     let slow = Attached::to(server.pid(), "delay_enter=2000000", &[], &log);
     // when 60 %LEL are reported,
     let sent = ask::now();
@@ -62,6 +66,18 @@ fn with_every_fsync_two_seconds_slow_a_gas_alarm_is_told_at_once_marked_and_once
             other => Err(format!("{other:?}")),
         }
     });
+    // and half a minute of load that waits for the disk takes no memory to speak of: who waits sends nothing more.
+    let held = load.run(server.mqtt, || {
+        let end = ask::now() + 30_000;
+        let mut most = 0;
+        while ask::now() < end {
+            most = most.max(server.memory_kib() / 1024);
+            std::thread::park_timeout(std::time::Duration::from_millis(200));
+        }
+        most
+    });
+    println!("F07: {before} MiB before, {held} MiB at most under load");
+    assert!(held <= before + 64, "{before} MiB before, {held} MiB under load");
     drop(slow);
     // and after a restart there is one alarm, told once.
     assert!(server.stop().success());

@@ -18,9 +18,14 @@ pub(crate) struct Attached {
 impl Attached {
     /// Changes the calls of `pid` as `inject` says, e.g. `error=EIO:when=1`; only those on `files` when there are any.
     pub(crate) fn to(pid: u32, inject: &str, files: &[PathBuf], log: &Path) -> Self {
+        Self::to_calls(pid, SYNC, inject, files, log)
+    }
+
+    /// As [`Self::to`], for other calls than those that make bytes durable.
+    pub(crate) fn to_calls(pid: u32, calls: &str, inject: &str, files: &[PathBuf], log: &Path) -> Self {
         let mut command = Command::new("strace");
-        command.args(["-f", "-ttt", "-e", &format!("trace={SYNC}"), "-e"]);
-        command.arg(format!("inject={SYNC}:{inject}"));
+        command.args(["-f", "-ttt", "-e", &format!("trace={calls}"), "-e"]);
+        command.arg(format!("inject={calls}:{inject}"));
         for file in files {
             command.arg("-P").arg(file);
         }

@@ -192,6 +192,16 @@ impl Server {
         self.child.id()
     }
 
+    /// Its resident memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) fn exited(mut self) -> ExitStatus {
         wait::until("townwatch ends by itself", wait::LONG, || {

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: a plain socket that answers 200 and keeps what came.
+//! A receiver of webhooks: a plain socket that keeps what came and answers 200, or as the test says.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -6,8 +6,20 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// One delivery: its key (`webhook-id`) and its body.
-type Delivery = (String, String);
+use super::ask;
+
+/// One delivery.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// Its `webhook-id`.
+    pub key: String,
+    pub body: String,
+    /// When it was there, in ms since 1970.
+    pub at: i64,
+}
+
+/// What the delivery of that number, from 0, is answered: a status; none: nothing, for ever.
+type Answer = dyn Fn(usize) -> Option<u16> + Send + Sync;
 
 /// Listens until the test's process ends.
 #[derive(Debug)]
@@ -23,14 +35,23 @@ impl Receiver {
 
     /// At an address of this machine.
     pub(crate) fn start_at(address: &str) -> Self {
+        Self::listen(address, Arc::new(|_| Some(200)))
+    }
+
+    /// One that answers as `answer` says.
+    pub(crate) fn answering(answer: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> Self {
+        Self::listen("127.0.0.1", Arc::new(answer))
+    }
+
+    fn listen(address: &str, answer: Arc<Answer>) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let deliveries = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&deliveries);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let kept = Arc::clone(&kept);
-                std::thread::spawn(move || serve(&stream, &kept));
+                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
+                std::thread::spawn(move || serve(&stream, &kept, &*answer));
             }
         });
         Self { address, deliveries }
@@ -49,9 +70,21 @@ impl Receiver {
         let deliveries = self.deliveries.lock().unwrap();
         deliveries
             .iter()
-            .filter(|(_, body)| wanted(body))
-            .map(|(key, _)| key.clone())
+            .filter(|delivery| wanted(&delivery.body))
+            .map(|delivery| delivery.key.clone())
             .collect()
+    }
+
+    /// The deliveries whose body is `wanted`, in order.
+    pub(crate) fn deliveries(&self, wanted: impl Fn(&str) -> bool) -> Vec<Delivery> {
+        let deliveries = self.deliveries.lock().unwrap();
+        let wanted = deliveries.iter().filter(|delivery| wanted(&delivery.body));
+        wanted.cloned().collect()
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Every body so far.
@@ -60,12 +93,12 @@ impl Receiver {
             .lock()
             .unwrap()
             .iter()
-            .map(|(_, body)| body.clone())
+            .map(|delivery| delivery.body.clone())
             .collect()
     }
 }
 
-fn serve(stream: &TcpStream, kept: &Mutex<Vec<Delivery>>) {
+fn serve(stream: &TcpStream, kept: &Mutex<Vec<Delivery>>, answer: &Answer) {
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok();
     let mut reader = BufReader::new(stream);
     loop {
@@ -76,28 +109,37 @@ fn serve(stream: &TcpStream, kept: &Mutex<Vec<Delivery>>) {
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
-            let line = line.trim().to_ascii_lowercase();
+            let line = line.trim();
             if line.is_empty() {
                 break;
             }
-            if let Some(value) = line.strip_prefix("webhook-id:") {
-                value.trim().clone_into(&mut key);
-            } else if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
+            match line.split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("webhook-id") => {
+                    value.trim().clone_into(&mut key);
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.trim().parse().unwrap_or(0);
+                }
+                _ => {}
             }
         }
         let mut body = vec![0; length];
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        kept.lock()
-            .unwrap()
-            .push((key, String::from_utf8_lossy(&body).into_owned()));
+        let place = {
+            let mut kept = kept.lock().unwrap();
+            kept.push(Delivery {
+                key,
+                body: String::from_utf8_lossy(&body).into_owned(),
+                at: ask::now(),
+            });
+            kept.len() - 1
+        };
+        let Some(status) = answer(place) else { continue };
+        let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
         let mut writer = stream;
-        if writer
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            .is_err()
-        {
+        if writer.write_all(head.as_bytes()).is_err() {
             return;
         }
     }

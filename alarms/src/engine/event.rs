@@ -281,7 +281,7 @@ pub struct Extra {
     pub by: Option<Arc<str>>,
     /// Who agreed to it.
     pub second: Option<Arc<str>>,
-    /// `shelved`, `out_of_service`: when it ends by itself.
+    /// `shelved`, `out_of_service`, `test_on`: until when.
     pub until: Option<Timestamp>,
     /// `clock_skew`: what the clock said.
     pub device_time: Option<Timestamp>,

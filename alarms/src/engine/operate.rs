@@ -152,11 +152,14 @@ impl Engine {
         self.timers.push(until, What::Unshelve, number);
         self.touch_rule(number);
         self.step(number, AlarmEvent::Suppress(Suppression::Shelved));
-        let extra = Extra {
-            until: Some(until),
-            ..said(operator)
-        };
-        self.emit_with(number, EventKind::Shelved, Tags::NONE, false, extra, out);
+        self.emit_with(
+            number,
+            EventKind::Shelved,
+            Tags::NONE,
+            false,
+            until_then(operator, until),
+            out,
+        );
         Ok(())
     }
 
@@ -242,18 +245,27 @@ impl Engine {
         memory.out_until = Some(until);
         let rules = memory.rules.clone();
         self.arm_permit(device, until);
+        let before = out.len();
         for rule in rules {
             if !self.is_out_of_force(rule)
                 && self
                     .step(rule, AlarmEvent::Suppress(Suppression::OutOfService))
                     .is_some()
             {
-                let extra = Extra {
-                    until: Some(until),
-                    ..said(operator)
-                };
-                self.emit_with(rule, EventKind::OutOfService, Tags::NONE, false, extra, out);
+                self.emit_with(
+                    rule,
+                    EventKind::OutOfService,
+                    Tags::NONE,
+                    false,
+                    until_then(operator, until),
+                    out,
+                );
             }
+        }
+        if out.len() == before {
+            // They all were set aside: that the permit has another end is told of the device.
+            let extra = self.of_device(device, until_then(operator, until));
+            self.emit_plain(EventKind::OutOfService, extra, out);
         }
         self.joint_of_device(device, out);
         Ok(())
@@ -309,7 +321,7 @@ impl Engine {
         let memory = self.devices.get_mut(device).ok_or(Refusal::Unknown)?;
         memory.test_until = Some(until);
         self.arm_permit(device, until);
-        let extra = self.of_device(device, said(operator));
+        let extra = self.of_device(device, until_then(operator, until));
         self.emit_plain(EventKind::TestOn, extra, out);
         self.joint_of_device(device, out);
         Ok(())
@@ -480,6 +492,13 @@ impl Engine {
 
 fn state_tags(engine: &Engine, rule: u32) -> Tags {
     engine.state_of(rule).map_or(Tags::NONE, |state| state.tags)
+}
+
+fn until_then(operator: Operator<'_>, until: Timestamp) -> Extra {
+    Extra {
+        until: Some(until),
+        ..said(operator)
+    }
 }
 
 fn said(operator: Operator<'_>) -> Extra {

@@ -1,5 +1,6 @@
 //! A file of rules: TOML in, what the engine watches for out. Every refusal says where and why.
 
+mod devices;
 mod form;
 mod maker;
 mod system;
@@ -9,12 +10,16 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use telemetry::SeriesId;
+use telemetry::profile::Active;
+use telemetry::registry::Position;
 
 use crate::engine::Spans;
+use crate::figures::Sun;
+use crate::rules::condition::FloodLimits;
 use crate::rules::{Plant, Rule};
 use crate::telling::Telling;
 
-use form::{File, Settings};
+use form::{File, RuleForm, Settings};
 use maker::Maker;
 
 /// Most points and most rules. More: refused.
@@ -42,13 +47,19 @@ pub struct Compiled {
     pub spans: Spans,
     /// The points by name.
     pub points: HashMap<Arc<str>, ReplayPoint>,
+    /// The devices that the file names, by name: their places in the plant.
+    pub devices: HashMap<Arc<str>, usize>,
+    /// The sun, where the file says where it shines.
+    pub sun: Option<Arc<Sun>>,
 }
 
 /// What a sample of a point is.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayPoint {
-    /// Its series; its device has the same number.
+    /// Its series.
     pub series: SeriesId,
+    /// Place of its device in the plant.
+    pub device: usize,
     /// Full scale, where it comes as milliamperes.
     pub milliamperes: Option<[f64; 2]>,
     /// Full scale, where the file says it.
@@ -73,21 +84,41 @@ impl Compiled {
             )));
         }
         let telling = Telling::new(file.route, &file.escalation, &file.roster, &zone).map_err(refused)?;
-        for (what, count) in [("point", file.point.len()), ("rule", file.rule.len())] {
+        for (what, count) in [
+            ("device", file.device.len()),
+            ("point", file.point.len()),
+            ("rule", file.rule.len()),
+        ] {
             if count > ENTRIES_MAX {
                 return Err(refused(format!(
                     "{count} entries of [[{what}]]; at most {ENTRIES_MAX} are allowed"
                 )));
             }
         }
-        let mut maker = Maker::new(&file.point, zone)?;
-        for form in &file.rule {
-            maker
-                .rule(form)
-                .map_err(|why| refused(format!("[[rule]] {}: {why}", form.id)))?;
-        }
-        maker.system_rules(&file.point, &file.settings);
         let settings = &file.settings;
+        if settings.own_alarms && !file.device.is_empty() {
+            return Err(refused(
+                "[[device]]: own_alarms = false of [settings] is needed, and the devices' alarms among the rules",
+            ));
+        }
+        let sun = sun(settings)?;
+        let in_sunlight = |form: &&RuleForm| form.active != Active::Always;
+        if let Some(form) = file.rule.iter().find(in_sunlight).filter(|_| sun.is_none()) {
+            return Err(refused(format!(
+                "[[rule]] {}: active needs sun of [settings]",
+                form.id
+            )));
+        }
+        let flood = FloodLimits {
+            begins_above: settings.flood_begins_above,
+            ends_below: settings.flood_ends_below,
+            ..FloodLimits::default()
+        };
+        let mut maker = Maker::new(&file.device, &file.point, zone, flood)?;
+        maker.rules(&file.rule)?;
+        if settings.own_alarms {
+            maker.system_rules(&file.point, settings, flood);
+        }
         Ok(Self {
             plant: maker.plant,
             rules: maker.rules,
@@ -100,8 +131,23 @@ impl Compiled {
                 shelve_max: settings.shelve_max,
             },
             points: maker.points,
+            devices: maker.devices,
+            sun,
         })
     }
+}
+
+fn sun(settings: &Settings) -> Result<Option<Arc<Sun>>, RulesError> {
+    let Some(form) = &settings.sun else {
+        return Ok(None);
+    };
+    let position = Position {
+        latitude: form.latitude,
+        longitude: form.longitude,
+    };
+    Sun::new(position, &settings.zone, form.after_sunset, form.before_sunrise)
+        .map(|sun| Some(Arc::new(sun)))
+        .map_err(|error| refused(format!("[settings] sun: {error}")))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use telemetry::time::Span;
-use telemetry::{Bad, Quality, Timestamp, Uncertain};
+use telemetry::{Bad, Quality, Timestamp};
 
 /// Why a line of input is refused.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum InputError {
     Restart(#[source] crate::engine::DamagedState),
 }
 
-const INPUTS: &str = "sample, clock, clock_step, ack, reset, shelve, unshelve, out_of_service, return_to_service, test_mode, \
+const INPUTS: &str = "sample, heard, clock, clock_step, ack, reset, shelve, unshelve, out_of_service, return_to_service, test_mode, \
                       end_test, disable, rules, restart";
 
 /// A line of input.
@@ -62,6 +62,7 @@ pub(super) struct InputLine {
 #[derive(Debug)]
 pub(super) enum Input {
     Sample(SampleForm),
+    Heard { device: String },
     Clock,
     ClockStep { by_ms: i64 },
     Ack(AckForm),
@@ -90,13 +91,21 @@ pub(super) struct SampleForm {
     pub(super) backfill: bool,
 }
 
+/// `good`, `uncertain`, `bad`, or a name of the API such as `bad_out_of_range`. A plain `bad` is a faulty sensor.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum QualityForm {
-    #[default]
-    Good,
-    Uncertain,
-    Bad,
+#[serde(try_from = "String")]
+struct QualityForm(Quality);
+
+impl TryFrom<String> for QualityForm {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        if name == "bad" {
+            return Ok(Self(Quality::Bad(Bad::SensorFault)));
+        }
+        let known = Quality::from_name(&name).map(Self);
+        known.ok_or_else(|| format!("{name:?} is no quality: good, uncertain or bad"))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,6 +187,7 @@ impl Seconds {
 struct LineForm {
     at: Seconds,
     sample: Option<SampleForm>,
+    heard: Option<HeardForm>,
     clock: Option<bool>,
     clock_step: Option<StepForm>,
     ack: Option<AckForm>,
@@ -202,6 +212,12 @@ struct StepForm {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct HeardForm {
+    device: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RestartForm {
     down_for: Seconds,
 }
@@ -213,6 +229,7 @@ impl InputLine {
         let by = form.by.unwrap_or_default();
         let mut found = [
             form.sample.map(Input::Sample),
+            form.heard.map(|heard| Input::Heard { device: heard.device }),
             form.clock.map(|_| Input::Clock),
             form.clock_step.map(|step| Input::ClockStep { by_ms: step.by.0 }),
             form.ack.map(Input::Ack),
@@ -247,14 +264,16 @@ impl SampleForm {
         let value = match &self.value {
             serde_json::Value::Number(number) => number.as_f64(),
             serde_json::Value::Bool(state) => Some(f64::from(u8::from(*state))),
+            // Every digit of it counts: as text it reads exactly.
+            serde_json::Value::String(number) => number.parse().ok(),
             _ => None,
         };
-        let quality = match (self.quality, value) {
-            (QualityForm::Bad, _) => Quality::Bad(Bad::SensorFault),
-            (_, None) => Quality::Bad(Bad::NotFinite),
-            (_, Some(value)) if !value.is_finite() => Quality::Bad(Bad::NotFinite),
-            (QualityForm::Uncertain, _) => Quality::Uncertain(Uncertain::Reported),
-            (QualityForm::Good, _) => Quality::Good,
+        let number = value.is_some_and(f64::is_finite);
+        let QualityForm(quality) = self.quality;
+        let quality = if quality.is_bad() || number {
+            quality
+        } else {
+            Quality::Bad(Bad::NotFinite)
         };
         let value = value.filter(|value| value.is_finite()).unwrap_or(0.0);
         (value, quality)

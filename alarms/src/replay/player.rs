@@ -24,7 +24,7 @@ const TEST_DEFAULT: Span = Span::from_secs(3600);
 /// Without another word maintenance lasts this long.
 const SERVICE_DEFAULT: Span = Span::from_secs(8 * 3600);
 
-/// Files of rules know no street lights.
+/// Files of rules that do not say where the sun shines know no street lights.
 struct NoLamps;
 
 impl Daylight for NoLamps {
@@ -128,13 +128,18 @@ impl Player {
             rules,
             telling,
             spans,
+            sun,
             ..
         } = &self.compiled;
+        let daylight: Arc<dyn Daylight> = match sun {
+            Some(sun) => Arc::clone(sun) as Arc<dyn Daylight>,
+            None => Arc::new(NoLamps),
+        };
         Engine::new(
             plant.clone(),
             rules.clone(),
             *spans,
-            Arc::new(NoLamps),
+            daylight,
             Arc::clone(telling),
             start,
         )
@@ -174,6 +179,7 @@ impl Player {
     fn apply(&mut self, engine: &mut Engine, what: Input) -> Result<(), InputError> {
         match what {
             Input::Sample(sample) => self.sample(engine, &sample),
+            Input::Heard { device } => self.heard(engine, &device),
             Input::Clock => Ok(()),
             Input::ClockStep { by_ms } => {
                 self.shift_ms = self.shift_ms.saturating_add(by_ms);
@@ -217,6 +223,23 @@ impl Player {
             Input::Rules { file, by } => self.change_rules(engine, &file, &by),
             Input::Restart { down_for } => self.restart(engine, down_for),
         }
+    }
+
+    fn heard(&mut self, engine: &mut Engine, name: &str) -> Result<(), InputError> {
+        let device = self.device(name)?;
+        let arrived = Timestamp::from_millis(self.at.millis().saturating_add(self.shift_ms));
+        engine.hear(device, arrived, &mut self.out);
+        Ok(())
+    }
+
+    /// The device of a point, or the device itself where the file names it.
+    fn device(&self, name: &str) -> Result<usize, InputError> {
+        let point = self.compiled.points.get(name).map(|point| point.device);
+        let device = point.or_else(|| self.compiled.devices.get(name).copied());
+        device.ok_or_else(|| InputError::Unknown {
+            what: "point",
+            name: name.to_owned(),
+        })
     }
 
     fn sample(&mut self, engine: &mut Engine, form: &SampleForm) -> Result<(), InputError> {
@@ -316,13 +339,7 @@ impl Player {
         form: &PointForm,
         act: impl FnOnce(&mut Engine, usize, Operator<'_>, &mut Vec<Transition>) -> Result<(), Refusal>,
     ) -> Result<(), InputError> {
-        let Some(point) = self.compiled.points.get(form.point.as_str()) else {
-            return Err(InputError::Unknown {
-                what: "point",
-                name: form.point.clone(),
-            });
-        };
-        let device = usize::try_from(point.series.0).unwrap_or(usize::MAX);
+        let device = self.device(&form.point)?;
         let operator = operator(&form.by, form.permit.as_deref(), None);
         if let Err(refusal) = act(engine, device, operator, &mut self.out) {
             engine.refused(None, &form.by, &refusal.to_string(), &mut self.out);

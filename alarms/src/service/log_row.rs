@@ -17,6 +17,9 @@ struct Body<'a> {
     /// Somebody knew of the occurrence.
     #[serde(default, skip_serializing_if = "is_false")]
     acknowledged: bool,
+    /// What a person did to a device, where no rule says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device: Option<std::borrow::Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "is_false")]
     life_safety: bool,
     /// People were told.
@@ -64,6 +67,9 @@ pub(crate) fn log_row(id: &str, rule: Option<&Rule>, transition: &Transition) ->
     let rule = rule.filter(|_| transition.event != EventKind::Notified);
     let body = Body {
         acknowledged: rule.is_some() && transition.after.acknowledged.is_some(),
+        device: extra
+            .filter(|extra| extra.by.is_some())
+            .and_then(|extra| extra.points.first().map(|device| (&**device).into())),
         life_safety: rule.is_some_and(|rule| rule.life_safety),
         page: transition.page,
         priority: rule.map(|rule| rule.priority),

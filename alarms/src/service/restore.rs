@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use store::state::State;
+use store::state::alarms::AlarmStart;
 use telemetry::{Catalogue, Clock, Lsn, Timestamp};
 
 use super::commit::{Unwritten, notices, occurrence_row};
@@ -18,6 +19,7 @@ pub(super) struct Restored {
     pub(super) engine: Engine,
     pub(super) lsn: Lsn,
     pub(super) ready: Timestamp,
+    pub(super) start: AlarmStart,
     pub(super) unwritten: Unwritten,
 }
 
@@ -77,6 +79,10 @@ pub(super) fn restore(
         engine,
         lsn,
         ready,
+        start: AlarmStart {
+            at: ready,
+            lived: cursor.map(|cursor| cursor.now),
+        },
         unwritten: closing.unwritten,
     })
 }

@@ -71,6 +71,10 @@ CREATE TABLE IF NOT EXISTS alarm_cursor (
     seq INTEGER NOT NULL,
     now INTEGER NOT NULL            -- ms
 );
+CREATE TABLE IF NOT EXISTS alarm_start (
+    at    INTEGER PRIMARY KEY,      -- ms, on the engine's time: from then on it judged
+    lived INTEGER                   -- ms: how far it had come before it ended; none at the first start
+);
 ";
 
 /// How far the engine has come.
@@ -82,6 +86,15 @@ pub struct AlarmCursor {
     pub seq: u64,
     /// Its time.
     pub now: Timestamp,
+}
+
+/// That the engine began to judge, on its own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlarmStart {
+    /// From when on.
+    pub at: Timestamp,
+    /// How far it had certainly come before it ended: everything that fell due until then is in the log. None at the first start.
+    pub lived: Option<Timestamp>,
 }
 
 /// One row of the log.
@@ -211,6 +224,45 @@ impl State {
         })
     }
 
+    /// Notes that the engine began to judge: a replay of what it judged needs to know.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn note_alarm_start(&self, start: AlarmStart) -> Result<(), StateError> {
+        let AlarmStart { at, lived } = start;
+        self.write("noting the start of the alarms", |tx| {
+            tx.execute(
+                "INSERT OR IGNORE INTO alarm_start (at, lived) VALUES (?1, ?2)",
+                params![at.millis(), lived.map(Timestamp::millis)],
+            )
+            .map(|_| ())
+        })
+    }
+
+    /// When the engine began to judge, in order: once for each start of a server that is not forgotten, none of them of a
+    /// version that did not note it.
+    ///
+    /// # Errors
+    /// [`StateError::Engine`] when the disk fails.
+    pub fn alarm_starts(&self) -> Result<Vec<AlarmStart>, StateError> {
+        self.read("reading the starts of the alarms", |connection| {
+            let has = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'alarm_start'";
+            if connection.query_row(has, [], |row| row.get::<_, i64>(0))? == 0 {
+                return Ok(Vec::new());
+            }
+            all(
+                connection,
+                "SELECT at, lived FROM alarm_start ORDER BY at",
+                |row| {
+                    Ok(AlarmStart {
+                        at: Timestamp::from_millis(row.get(0)?),
+                        lived: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+                    })
+                },
+            )
+        })
+    }
+
     /// The log, newest first: at most `limit` rows with a number below `before`.
     ///
     /// # Errors
@@ -287,7 +339,7 @@ impl State {
         })
     }
 
-    /// Forgets what happened before `before`: log rows, occurrences that are over, notices that are done. At most `limit` rows of
+    /// Forgets what happened before `before`: log rows, occurrences that are over, notices that are done, starts. At most `limit` rows of
     /// each, so that nobody waits long; the number that went is the answer.
     ///
     /// # Errors
@@ -309,7 +361,11 @@ impl State {
                  (SELECT rowid FROM outbox WHERE fate <> 'waiting' AND made_at < ?1 LIMIT ?2)",
                 bound,
             )?;
-            Ok(log + occurrences + notices)
+            let starts = tx.execute(
+                "DELETE FROM alarm_start WHERE at IN (SELECT at FROM alarm_start WHERE at < ?1 ORDER BY at LIMIT ?2)",
+                bound,
+            )?;
+            Ok(log + occurrences + notices + starts)
         })
     }
 }

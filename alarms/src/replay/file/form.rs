@@ -1,7 +1,9 @@
 //! The form of a file of rules, as it is read.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use telemetry::profile::Priority;
+use telemetry::profile::{Active, Priority};
 use telemetry::time::Span;
 
 use crate::rules::Condition;
@@ -20,6 +22,19 @@ pub(super) struct Settings {
     pub(super) shelve_max: Span,
     pub(super) flood_begins_above: u32,
     pub(super) flood_ends_below: u32,
+    /// Whether the engine makes the alarms of silence, faults, clocks, groups and floods by itself; else they stand in the file.
+    pub(super) own_alarms: bool,
+    /// Where `active` looks at the sun.
+    pub(super) sun: Option<SunForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SunForm {
+    pub(super) latitude: f64,
+    pub(super) longitude: f64,
+    pub(super) after_sunset: Span,
+    pub(super) before_sunrise: Span,
 }
 
 impl Default for Settings {
@@ -35,6 +50,8 @@ impl Default for Settings {
             shelve_max: Span::from_secs(8 * 3600),
             flood_begins_above: flood.begins_above,
             flood_ends_below: flood.ends_below,
+            own_alarms: true,
+            sun: None,
         }
     }
 }
@@ -44,6 +61,8 @@ impl Default for Settings {
 pub(super) struct File {
     #[serde(default)]
     pub(super) settings: Settings,
+    #[serde(default)]
+    pub(super) device: Vec<DeviceForm>,
     #[serde(default)]
     pub(super) point: Vec<PointForm>,
     #[serde(default)]
@@ -69,10 +88,25 @@ pub(super) enum SignalForm {
     FourToTwenty,
 }
 
+/// What several points speak through.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeviceForm {
+    pub(super) name: Box<str>,
+    #[serde(default)]
+    pub(super) kind: Box<str>,
+    pub(super) period: Option<Span>,
+    #[serde(default = "normal")]
+    pub(super) class: Class,
+    /// Another device.
+    pub(super) gateway: Option<Box<str>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PointForm {
     pub(super) name: Box<str>,
+    pub(super) device: Option<Box<str>>,
     #[serde(default)]
     pub(super) kind: Box<str>,
     pub(super) period: Option<Span>,
@@ -102,6 +136,17 @@ pub(super) enum Kind {
     Deviation,
     Vote,
     Cel,
+    Silence,
+    Fault,
+    Clock,
+    Flood,
+}
+
+impl Kind {
+    /// Whether it tells of the sensor, the device or the alarms themselves.
+    pub(super) const fn is_system(self) -> bool {
+        matches!(self, Self::Silence | Self::Fault | Self::Clock | Self::Flood)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,6 +161,7 @@ pub(super) enum OnReset {
 pub(super) struct RuleForm {
     pub(super) id: Box<str>,
     pub(super) point: Option<Box<str>>,
+    pub(super) device: Option<Box<str>>,
     pub(super) kind: Kind,
     pub(super) limit: Option<f64>,
     #[serde(default)]
@@ -129,6 +175,8 @@ pub(super) struct RuleForm {
     pub(super) latching: bool,
     pub(super) re_alarm: Option<Span>,
     pub(super) schedule: Option<Box<str>>,
+    #[serde(default)]
+    pub(super) active: Active,
     pub(super) value: Option<f64>,
     #[serde(default)]
     pub(super) values: Vec<f64>,
@@ -145,6 +193,7 @@ pub(super) struct RuleForm {
     #[serde(rename = "for")]
     pub(super) time: Option<Span>,
     pub(super) samples: Option<u32>,
+    pub(super) zero_exempt: Option<bool>,
     pub(super) bits: Option<u32>,
     pub(super) window: Option<Span>,
     pub(super) on_reset: Option<OnReset>,
@@ -152,6 +201,9 @@ pub(super) struct RuleForm {
     pub(super) group: Option<Box<str>>,
     pub(super) votes: Option<usize>,
     pub(super) expression: Option<Box<str>>,
+    /// What the expression calls points, where it does not use their own names.
+    #[serde(default)]
+    pub(super) names: BTreeMap<Box<str>, Box<str>>,
 }
 
 impl RuleForm {
@@ -161,21 +213,25 @@ impl RuleForm {
 
     /// A key that means nothing for its kind is most likely a mistake.
     pub(super) fn check_keys(&self) -> Result<(), String> {
-        let only: [(&str, bool, &[Kind]); 14] = [
+        let of_device = [Kind::Cel, Kind::Silence, Kind::Clock, Kind::Flood];
+        let only: [(&str, bool, &[Kind]); 17] = [
+            ("device", self.device.is_some(), &of_device),
             ("value", self.value.is_some(), &[Kind::State]),
             ("values", !self.values.is_empty(), &[Kind::State]),
             ("from", !self.from.is_empty(), &[Kind::Change]),
             ("to", !self.to.is_empty(), &[Kind::Change]),
             ("per", self.per.is_some(), &[Kind::Rate]),
             ("max_gap", self.max_gap.is_some(), &[Kind::Rate]),
-            ("for", self.time.is_some(), &[Kind::Stuck]),
+            ("for", self.time.is_some(), &[Kind::Stuck, Kind::Silence]),
             ("samples", self.samples.is_some(), &[Kind::Stuck]),
+            ("zero_exempt", self.zero_exempt.is_some(), &[Kind::Stuck]),
             ("bits", self.bits.is_some(), &[Kind::Counter]),
             ("window", self.window.is_some(), &[Kind::Counter]),
             ("on_reset", self.on_reset.is_some(), &[Kind::Counter]),
             ("other", self.other.is_some(), &[Kind::Deviation]),
             ("votes", self.votes.is_some(), &[Kind::Vote]),
             ("expression", self.expression.is_some(), &[Kind::Cel]),
+            ("names", !self.names.is_empty(), &[Kind::Cel]),
         ];
         match only
             .iter()
@@ -228,7 +284,7 @@ impl RuleForm {
                 epsilon: self.epsilon,
                 after: self.time.unwrap_or(Span::from_secs(86_400)),
                 samples: self.samples.unwrap_or(100),
-                zero_exempt: gas,
+                zero_exempt: self.zero_exempt.unwrap_or(gas),
             },
             Kind::Counter => {
                 let modulus = match self.bits {
@@ -244,7 +300,14 @@ impl RuleForm {
                     reset_from_zero: self.on_reset != Some(OnReset::Unknown),
                 }
             }
-            Kind::Deviation | Kind::Vote | Kind::Cel => return Err("it looks at several points".to_owned()),
+            Kind::Silence => Condition::Silence {
+                after: (self.time.filter(|after| *after != Span::ZERO))
+                    .ok_or("for is missing: the longest silence")?,
+            },
+            Kind::Clock => Condition::Clock,
+            Kind::Deviation | Kind::Vote | Kind::Cel | Kind::Fault | Kind::Flood => {
+                return Err("it looks at more than one point".to_owned());
+            }
         })
     }
 }

@@ -1,141 +1,88 @@
-//! From the forms of a file to what the engine watches: names resolved, and the engine's own rules beside those of the file.
+//! From the forms of a file to what the engine watches: rules with their names resolved. `devices.rs` makes what they look at,
+//! `system.rs` the engine's own rules beside those of the file.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use telemetry::SeriesId;
-use telemetry::profile::{Active, Priority};
+use telemetry::profile::Priority;
 use telemetry::time::Span;
 
-use super::form::{Class, Kind, PointForm, RuleForm, SignalForm};
+use super::form::{DeviceForm, Kind, PointForm, RuleForm};
 use super::system::named;
 use super::{ReplayPoint, RulesError, refused};
+use crate::rules::condition::FloodLimits;
 use crate::rules::expression::Expression;
-use crate::rules::{Condition, NO_DEVICE, Plant, PlantDevice, PlantGroup, Rule, Schedule};
+use crate::rules::{Condition, NO_DEVICE, Plant, Rule, Schedule};
 
 /// Makes points and rules of the forms, one after the other.
 pub(super) struct Maker {
     zone: TimeZone,
+    flood: FloodLimits,
     pub(super) plant: Plant,
     pub(super) points: HashMap<Arc<str>, ReplayPoint>,
-    /// Full scale by place of the point.
-    ranges: Vec<Option<[f64; 2]>>,
-    groups: BTreeMap<Box<str>, usize>,
+    /// Devices that the file names.
+    pub(super) devices: HashMap<Arc<str>, usize>,
+    /// Full scale by number of the point's series.
+    pub(super) ranges: Vec<Option<[f64; 2]>>,
+    pub(super) groups: BTreeMap<Box<str>, usize>,
     pub(super) voting: HashSet<usize>,
+    /// Devices that a silence rule of the file watches.
+    watched: HashSet<usize>,
     pub(super) rules: Vec<Rule>,
     ids: HashSet<Box<str>>,
 }
 
+/// What a rule looks at.
+#[derive(Clone, Copy)]
+struct Own {
+    device: usize,
+    series: Option<SeriesId>,
+}
+
 impl Maker {
-    pub(super) fn new(forms: &[PointForm], zone: TimeZone) -> Result<Self, RulesError> {
+    pub(super) fn new(
+        devices: &[DeviceForm],
+        points: &[PointForm],
+        zone: TimeZone,
+        flood: FloodLimits,
+    ) -> Result<Self, RulesError> {
         let mut maker = Self {
             zone,
+            flood,
             plant: Plant::default(),
             points: HashMap::new(),
+            devices: HashMap::new(),
             ranges: Vec::new(),
             groups: BTreeMap::new(),
             voting: HashSet::new(),
+            watched: HashSet::new(),
             rules: Vec::new(),
             ids: HashSet::new(),
         };
-        for form in forms {
+        maker.declare(devices)?;
+        for form in points {
             maker
                 .point(form)
                 .map_err(|why| refused(format!("[[point]] {}: {why}", form.name)))?;
         }
-        maker.gateways(forms)?;
+        maker.gateways(points)?;
         Ok(maker)
     }
 
-    fn point(&mut self, form: &PointForm) -> Result<(), String> {
-        if !is_identifier(&form.name) {
-            return Err("a name is a letter or _, then letters, digits and _".to_owned());
-        }
-        if let Some([low, high]) = form.range
-            && !(low.is_finite() && high.is_finite() && low < high)
-        {
-            return Err(format!("range = [{low}, {high}]: the lower end comes first"));
-        }
-        for (what, span) in [("period", form.period), ("stale_after", form.stale_after)] {
-            if span == Some(Span::ZERO) {
-                return Err(format!("{what} is 0"));
+    /// Every rule of the file, in its order.
+    pub(super) fn rules(&mut self, forms: &[RuleForm]) -> Result<(), RulesError> {
+        for form in forms {
+            if form.kind == Kind::Silence
+                && let Some(device) = form.device.as_deref().and_then(|name| self.devices.get(name))
+            {
+                self.watched.insert(*device);
             }
         }
-        let name: Arc<str> = Arc::from(&*form.name);
-        let device = self.plant.devices.len();
-        let series = SeriesId(u32::try_from(device).map_err(|_| "too many points".to_owned())?);
-        let milliamperes = form
-            .signal
-            .map(|SignalForm::FourToTwenty| form.range.unwrap_or([0.0, 100.0]));
-        let point = ReplayPoint {
-            series,
-            milliamperes,
-            range: form.range.or(milliamperes),
-        };
-        if self.points.insert(Arc::clone(&name), point).is_some() {
-            return Err("the name stands there twice".to_owned());
-        }
-        self.ranges.push(point.range);
-        let group = form.group.as_ref().map(|name| self.group(name));
-        if let Some(group) = group.and_then(|group| self.plant.groups.get_mut(group)) {
-            group.members.push((device, series));
-        }
-        self.plant.devices.push(PlantDevice {
-            name,
-            kind: Arc::from(&*form.kind),
-            gateway: None,
-            group,
-            life_safety: form.class == Class::LifeSafety,
-            period: form.period,
-            mute: false,
-            place: None,
-        });
-        Ok(())
-    }
-
-    fn group(&mut self, name: &str) -> usize {
-        if let Some(place) = self.groups.get(name) {
-            return *place;
-        }
-        let place = self.plant.groups.len();
-        self.plant.groups.push(PlantGroup {
-            name: name.into(),
-            members: Vec::new(),
-        });
-        self.groups.insert(name.into(), place);
-        place
-    }
-
-    /// Each gateway is a device without a voice of its own.
-    fn gateways(&mut self, forms: &[PointForm]) -> Result<(), RulesError> {
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        for (device, form) in forms.iter().enumerate() {
-            let Some(gateway) = form.gateway.as_deref() else {
-                continue;
-            };
-            if self.points.contains_key(gateway) || gateway.is_empty() {
-                return Err(refused(format!(
-                    "[[point]] {}: gateway {gateway:?} needs a name of its own, which no point has",
-                    form.name
-                )));
-            }
-            let place = *places.entry(gateway).or_insert_with(|| {
-                self.plant.devices.push(PlantDevice {
-                    name: gateway.into(),
-                    kind: "gateway".into(),
-                    mute: true,
-                    ..PlantDevice::default()
-                });
-                self.plant.devices.len() - 1
-            });
-            let vital = form.class == Class::LifeSafety;
-            if let Some(device) = self.plant.devices.get_mut(place) {
-                device.life_safety = device.life_safety || vital;
-            }
-            if let Some(device) = self.plant.devices.get_mut(device) {
-                device.gateway = Some(place);
-            }
+        for form in forms {
+            self.rule(form)
+                .map_err(|why| refused(format!("[[rule]] {}: {why}", form.id)))?;
         }
         Ok(())
     }
@@ -145,11 +92,25 @@ impl Maker {
             .points
             .get(name)
             .ok_or_else(|| format!("there is no point {name:?}"))?;
-        let device = usize::try_from(point.series.0).unwrap_or(NO_DEVICE);
-        Ok((device, point.series))
+        Ok((point.device, point.series))
     }
 
-    pub(super) fn rule(&mut self, form: &RuleForm) -> Result<(), String> {
+    fn own(&self, form: &RuleForm) -> Result<Option<Own>, String> {
+        if let Some(name) = &form.point {
+            if form.device.is_some() {
+                return Err("point and device: one of them is expected".to_owned());
+            }
+            let (device, series) = self.known(name)?;
+            let series = Some(series);
+            return Ok(Some(Own { device, series }));
+        }
+        let Some(name) = &form.device else { return Ok(None) };
+        let device = self.devices.get(&**name).copied();
+        let device = device.ok_or_else(|| format!("there is no device {name:?}"))?;
+        Ok(Some(Own { device, series: None }))
+    }
+
+    fn rule(&mut self, form: &RuleForm) -> Result<(), String> {
         if form.id.is_empty() || !self.ids.insert(form.id.clone()) {
             return Err("an id is not empty, and stands there once".to_owned());
         }
@@ -163,10 +124,7 @@ impl Maker {
             }
         }
         form.check_keys()?;
-        let own = match &form.point {
-            Some(name) => Some(self.known(name)?),
-            None => None,
-        };
+        let own = self.own(form)?;
         let (condition, devices) = self.condition(form, own)?;
         let life_safety = devices.iter().any(|device| {
             self.plant
@@ -192,36 +150,46 @@ impl Maker {
         self.rules.push(Rule {
             id: Arc::from(&*form.id),
             title: named(&form.id),
-            device: own.map_or(NO_DEVICE, |(device, _)| device),
-            shown_at: own.map_or(NO_DEVICE, |(device, _)| device),
+            device: own.map_or(NO_DEVICE, |own| own.device),
+            shown_at: own.map_or(NO_DEVICE, |own| own.device),
             signal: None,
-            series: own.map(|(_, series)| series),
+            series: own.and_then(|own| own.series),
             condition,
             on_delay: form.on_delay,
             off_delay: form.off_delay,
             priority: form.priority.unwrap_or(default),
-            active: Active::Always,
+            active: form.active,
             schedule,
             life_safety,
             latching: form.latching,
             re_alarm: form.re_alarm.filter(|span| *span != Span::ZERO),
-            system: false,
+            system: form.kind.is_system(),
             changed: None,
         });
         Ok(())
     }
 
     /// The condition, and the devices that it looks at.
-    fn condition(
-        &mut self,
-        form: &RuleForm,
-        own: Option<(usize, SeriesId)>,
-    ) -> Result<(Condition, Vec<usize>), String> {
+    fn condition(&mut self, form: &RuleForm, own: Option<Own>) -> Result<(Condition, Vec<usize>), String> {
+        let point = own.filter(|own| own.series.is_some());
         match form.kind {
+            Kind::Silence | Kind::Clock => {
+                let Own { device, .. } = own.ok_or("point or device is missing")?;
+                Ok((form.of_one(None, false)?, vec![device]))
+            }
+            Kind::Fault => {
+                let Own { device, .. } = point.ok_or("point is missing")?;
+                let silence_watched = self.watched.contains(&device);
+                Ok((Condition::Fault { silence_watched }, vec![device]))
+            }
+            Kind::Flood => Ok((
+                Condition::Flood(self.flood),
+                own.map(|own| own.device).into_iter().collect(),
+            )),
             Kind::Vote => self.vote(form),
-            Kind::Cel => self.expression(form),
+            Kind::Cel => self.expression(form, own),
             Kind::Deviation => {
-                let (device, _) = own.ok_or("point is missing")?;
+                let Own { device, .. } = point.ok_or("point is missing")?;
                 let other = form
                     .other
                     .as_deref()
@@ -241,8 +209,11 @@ impl Maker {
             | Kind::Rate
             | Kind::Stuck
             | Kind::Counter => {
-                let (device, _) = own.ok_or("point is missing")?;
-                let range = self.ranges.get(device).copied().flatten();
+                let Own { device, series } = point.ok_or("point is missing")?;
+                let range = series
+                    .and_then(|series| self.ranges.get(usize::try_from(series.0).ok()?))
+                    .copied()
+                    .flatten();
                 let gas = self
                     .plant
                     .devices
@@ -281,15 +252,22 @@ impl Maker {
         Ok((condition, members.iter().map(|(device, _)| *device).collect()))
     }
 
-    fn expression(&self, form: &RuleForm) -> Result<(Condition, Vec<usize>), String> {
+    fn expression(&self, form: &RuleForm, own: Option<Own>) -> Result<(Condition, Vec<usize>), String> {
         let text = form.expression.as_deref().ok_or("expression is missing")?;
-        let expression = Expression::compile(text, |name| self.points.contains_key(name))?;
+        let point = |name: &str| -> Box<str> {
+            let called = form.names.get(name);
+            called.map_or_else(|| name.into(), Clone::clone)
+        };
+        let expression = Expression::compile(text, |name| self.points.contains_key(&*point(name)))?;
         let mut inputs = Vec::with_capacity(expression.names().len());
         let mut devices = Vec::with_capacity(expression.names().len());
         for name in expression.names() {
-            let (device, series) = self.known(name)?;
+            let (device, series) = self.known(&point(name))?;
             inputs.push(series);
             devices.push(device);
+        }
+        if let Some(own) = own {
+            devices.push(own.device);
         }
         let condition = Condition::Expression {
             expression: Arc::new(expression),
@@ -297,13 +275,4 @@ impl Maker {
         };
         Ok((condition, devices))
     }
-}
-
-fn is_identifier(name: &str) -> bool {
-    let mut letters = name.chars();
-    letters
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-        && name.len() <= 64
 }

@@ -13,7 +13,7 @@ use crate::rules::{Condition, NO_DEVICE, Rule};
 
 impl Maker {
     /// What the engine finds out by itself: silence, faults, clocks, lost protection, floods.
-    pub(super) fn system_rules(&mut self, forms: &[PointForm], settings: &Settings) {
+    pub(super) fn system_rules(&mut self, forms: &[PointForm], settings: &Settings, flood: FloodLimits) {
         let gravest = self.gravest();
         let mut silences: Vec<(usize, Priority, Span)> = Vec::new();
         for (device, form) in forms.iter().enumerate() {
@@ -65,11 +65,7 @@ impl Maker {
         self.rules.push(Rule {
             id: "system.flood".into(),
             title: named("system.flood"),
-            condition: Condition::Flood(FloodLimits {
-                begins_above: settings.flood_begins_above,
-                ends_below: settings.flood_ends_below,
-                ..FloodLimits::default()
-            }),
+            condition: Condition::Flood(flood),
             priority: Priority::High,
             ..mould()
         });
