@@ -314,6 +314,7 @@ fn what_a_server_said_is_what_a_replay_of_its_recording_says() {
     stands(&server, "q-3", "GAS", "unacknowledged");
     stands(&server, "q-3", "LEVEL", "unacknowledged");
     let mut one = Device::new(&server, "q-1");
+    let end = ask::now();
     one.reports(0, "", r#"{"gas":26,"level":1}"#);
     stands(&server, "q-1", "GAS", "unacknowledged");
     stands(&server, "q-3", "SILENT", "unacknowledged");
@@ -326,6 +327,8 @@ fn what_a_server_said_is_what_a_replay_of_its_recording_says() {
         .iter()
         .flat_map(|device| ["GAS", "LEVEL", "BOTH", "SILENT"].map(|rule| (device, rule)))
         .flat_map(|(device, rule)| ask::alarms(server.web, false, device, rule))
+        // A replay ends with the last message: the silence after it is not in it.
+        .filter(|alarm| alarm["raised"]["ms"].as_i64().unwrap() <= end)
         .collect();
     assert!(server.stop().success());
     let (recording, said) = Recording::of(&setup.data(), &place);
@@ -345,7 +348,7 @@ fn what_a_server_said_is_what_a_replay_of_its_recording_says() {
         replay.len(),
         said["readings"]
     );
-    // Every occurrence that the API showed was raised in the replay, with its event time.
+    // Every occurrence that the API showed was raised in the replay.
     let raised: BTreeSet<(String, u64)> = replay
         .iter()
         .filter(|(_, said)| said.1 == "raised")
@@ -353,7 +356,8 @@ fn what_a_server_said_is_what_a_replay_of_its_recording_says() {
         .collect();
     assert!(shown.len() >= 8, "{shown:?}");
     for alarm in shown {
-        let occurrence = alarm["occurrence"].as_u64().unwrap();
+        let id = alarm["id"].as_str().unwrap();
+        let occurrence: u64 = id.rsplit_once('~').unwrap().1.parse().unwrap();
         let rule = alarm["rule"].as_str().unwrap().to_owned();
         assert!(raised.contains(&(rule, occurrence)), "{alarm}");
     }
@@ -414,7 +418,7 @@ fn a_recorded_county_replays_to_what_was_live() {
         leak(alarm) && alarm["state"] == "returned_unacknowledged"
     });
     any(&server, "a cover was opened and is closed", &|alarm| {
-        alarm["rule"].as_str().unwrap().ends_with("/COVER-OPEN") && alarm["ended"].is_number()
+        alarm["rule"].as_str().unwrap().ends_with("/COVER-OPEN") && alarm["returned"].is_object()
     });
     drop(simulator);
     assert!(server.stop().success());

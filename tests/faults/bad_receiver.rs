@@ -44,7 +44,7 @@ fn receivers_that_misbehave_hold_up_nobody_and_lead_nowhere() {
     let good = Receiver::start();
     let (forbidden, led_there) = bad(|_, _| {});
     let (hangs, hangs_asked) = bad(|_, _| std::thread::park_timeout(Duration::from_secs(120)));
-    let fails = Receiver::answering(|place| Some(if place < 2 { 500 } else { 200 }));
+    let fails = Receiver::answering(|place, _| Some(if place < 2 { 500 } else { 200 }));
     let (resets, resets_asked) = bad(|_, _| {});
     let (drips, drips_asked) = bad(|_, stream| {
         stream

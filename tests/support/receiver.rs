@@ -18,8 +18,8 @@ pub(crate) struct Delivery {
     pub at: i64,
 }
 
-/// What the delivery of that number, from 0, is answered: a status; none: nothing, for ever.
-type Answer = dyn Fn(usize) -> Option<u16> + Send + Sync;
+/// What the delivery of that number, from 0, with that body is answered: a status; none: nothing, for ever.
+type Answer = dyn Fn(usize, &str) -> Option<u16> + Send + Sync;
 
 /// Listens until the test's process ends.
 #[derive(Debug)]
@@ -35,11 +35,11 @@ impl Receiver {
 
     /// At an address of this machine.
     pub(crate) fn start_at(address: &str) -> Self {
-        Self::listen(address, Arc::new(|_| Some(200)))
+        Self::listen(address, Arc::new(|_, _| Some(200)))
     }
 
     /// One that answers as `answer` says.
-    pub(crate) fn answering(answer: impl Fn(usize) -> Option<u16> + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(answer: impl Fn(usize, &str) -> Option<u16> + Send + Sync + 'static) -> Self {
         Self::listen("127.0.0.1", Arc::new(answer))
     }
 
@@ -127,16 +127,19 @@ fn serve(stream: &TcpStream, kept: &Mutex<Vec<Delivery>>, answer: &Answer) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
+        let body = String::from_utf8_lossy(&body).into_owned();
         let place = {
             let mut kept = kept.lock().unwrap();
             kept.push(Delivery {
                 key,
-                body: String::from_utf8_lossy(&body).into_owned(),
+                body: body.clone(),
                 at: ask::now(),
             });
             kept.len() - 1
         };
-        let Some(status) = answer(place) else { continue };
+        let Some(status) = answer(place, &body) else {
+            continue;
+        };
         let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: 0\r\n\r\n");
         let mut writer = stream;
         if writer.write_all(head.as_bytes()).is_err() {

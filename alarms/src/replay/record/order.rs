@@ -73,8 +73,9 @@ impl InOrder {
             moved += u64::from(before.is_some_and(|before| before > at));
             let at = before.map_or(at, |before| before.max(at));
             self.written = Some(at);
-            // It died after the last message, and not before it had come so far.
+            // It died after the last message, and not before it had done what fell due at the last instant that it saw.
             let lived = self.lived.get(&at).copied().filter(|lived| *lived <= at);
+            let lived = lived.map(|lived| lived.plus(Span::from_millis(1)).min(at));
             let died = before.map(|before| lived.map_or(before, |lived| lived.max(before)));
             writeln!(out, "{}", line(at, kind, body, died))?;
         }
