@@ -357,14 +357,11 @@ impl Engine {
             let Some(state) = self.state_mut(rule) else {
                 continue;
             };
-            if !state.tags.has(Tag::Test) {
+            // What was over before the test was stays a test: nobody else is called for it, now or after a restart.
+            if !state.tags.has(Tag::Test) || !state.alarm.is_active() {
                 continue;
             }
             state.tags = state.tags.without(Tag::Test);
-            if !state.alarm.is_active() {
-                self.touch_rule(rule);
-                continue;
-            }
             self.step(rule, AlarmEvent::ReAlarm);
             if let Some(state) = self.state_mut(rule) {
                 state.acknowledged = None;

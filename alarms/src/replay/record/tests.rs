@@ -296,7 +296,7 @@ fn lines_stand_in_order_of_their_time() {
          {\"at\":3,\"heard\":{\"device\":\"1-every-kind\"}}\n\
          {\"at\":3,\"sample\":{\"point\":\"_1_every_kind_a\",\"time\":2.5,\"value\":0.1}}\n\
          {\"at\":3.5,\"shelve\":{\"by\":\"li\",\"for\":1.5,\"reason\":\"calibration\",\"rule\":\"1-every-kind/LOW\"}}\n\
-         {\"at\":4.25,\"restart\":{\"down_for\":4.75}}\n"
+         {\"at\":4.251,\"restart\":{\"down_for\":4.749}}\n"
     );
     let expected = Recorded {
         readings: 2,
