@@ -1,8 +1,9 @@
 //! Readings that may save a life do not wait for the disk.
 //!
 //! Every message of a life-safety device stands here in line while the journal has it. When the journal answers within
-//! [`PATIENCE`], that was all. When it takes longer, refuses or has stopped, the message is decoded and judged from
-//! memory ([`AlarmService::observe_early`]); nothing is acknowledged by that. One thread does it, in the order of arrival.
+//! [`PATIENCE`], that was all. When it takes longer, refuses or has stopped, or when the reader of the journal is behind
+//! by more than that (a gateway back-fills days, everybody speaks at once), the message is decoded and judged from memory
+//! ([`AlarmService::observe_early`]); nothing is acknowledged by that. One thread does it, in the order of arrival.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -215,7 +216,7 @@ fn judge(shared: &Shared, mut decoder: Decoder, service: &AlarmService) {
         }
         // Also what the journal has is decoded, so that the decoder knows whose clock lies.
         let batch = decoder.decode(&entry.messages);
-        if !durable {
+        if !durable || service.lag() > PATIENCE {
             shared
                 .judged
                 .fetch_add(entry.messages.len() as u64, Ordering::Relaxed);

@@ -313,10 +313,14 @@ impl AlarmService {
             return;
         };
         let mut out = Vec::new();
-        self.set_shift(&mut inner);
+        let shift_ms = self.set_shift(&mut inner);
         let mono = self.clock.monotonic();
         self.look_for_pause(&mut inner, mono);
+        // The engine's time stays where the reader is: of others nobody knows yet whether they are silent.
+        let lag = self.lag_of(&inner, mono);
+        inner.engine.set_shift(shift_ms.saturating_add(lag.millis_i64()));
         inner.feed(&batch, &mut out);
+        inner.engine.set_shift(shift_ms);
         let Inner { engine, early, .. } = &mut *inner;
         early.mark(&self.shared.catalogue, engine.rules(), &batch, &out);
         drop(self.write(inner, &out, false));
@@ -339,12 +343,7 @@ impl AlarmService {
         }
         self.set_shift(&mut inner);
         self.look_for_pause(&mut inner, mono);
-        let (lag, seen) = inner.lag;
-        let lag = if self.clock.real(since(mono, seen)) < LAG_COUNTS {
-            lag
-        } else {
-            Span::ZERO
-        };
+        let lag = self.lag_of(&inner, mono);
         let to = inner.time(mono).minus(lag);
         let mut out = Vec::new();
         if let Some(ready) = inner.asleep.take() {
@@ -354,6 +353,21 @@ impl AlarmService {
         let inner = self.write(inner, &out, true);
         let mut inner = self.change_by_date(inner, mono);
         self.prune(&mut inner, mono);
+    }
+
+    /// How far the reader of the journal is behind what arrives.
+    #[must_use]
+    pub fn lag(&self) -> Span {
+        self.lag_of(&self.lock(), self.clock.monotonic())
+    }
+
+    fn lag_of(&self, inner: &Inner, mono: Span) -> Span {
+        let (lag, seen) = inner.lag;
+        if self.clock.real(since(mono, seen)) < LAG_COUNTS {
+            lag
+        } else {
+            Span::ZERO
+        }
     }
 
     /// Acknowledges an occurrence in the name of `by`.
@@ -455,9 +469,11 @@ impl AlarmService {
     }
 
     /// Follows a step of the wall clock; a drift of less than a second is left alone.
-    fn set_shift(&self, inner: &mut Inner) {
+    fn set_shift(&self, inner: &mut Inner) -> i64 {
         let shift = self.clock.now().millis_since(inner.time(self.clock.monotonic()));
-        inner.engine.set_shift(if shift.abs() < 1000 { 0 } else { shift });
+        let shift = if shift.abs() < 1000 { 0 } else { shift };
+        inner.engine.set_shift(shift);
+        shift
     }
 }
 
