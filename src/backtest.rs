@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering;
 
 use alarms::backtest::{Act, ActKind, Outcome, Setting, warm_up};
 use alarms::engine::EventKind;
-use alarms::figures::Policy;
 use alarms::rules::Schedule;
 use jiff::tz::TimeZone;
 use store::state::State;
@@ -28,7 +27,7 @@ use crate::exit::Failure;
 use crate::export::folder::{Folder, Means, means};
 use crate::export::moment;
 use crate::hazard::language;
-use crate::server::{read_policy, sun};
+use crate::server::sun;
 use report::Report;
 use sets::Sets;
 use work::{Counts, Work};
@@ -159,12 +158,7 @@ fn period(options: &Backtest, zone: &TimeZone, now: Timestamp) -> Result<Period,
 }
 
 fn setting(means: &Means, folder: &Folder, from: Timestamp, night: Schedule) -> Result<Setting, Failure> {
-    let policy = match &means.figures {
-        Some((file, figures)) => read_policy(file, figures)?,
-        None => {
-            Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))?
-        }
-    };
+    let policy = means.policy()?;
     let zone = &folder.catalogue.registry().county.zone;
     let telling = means
         .alarms

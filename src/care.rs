@@ -125,10 +125,7 @@ fn folder_of(place: &Place) -> Result<PathBuf, Failure> {
     let Some(file) = &place.config else {
         return Ok(place.data.clone().unwrap_or_default());
     };
-    let checked = config::read(file).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Failure::Input(lines.join("\n"))
-    })?;
+    let checked = config::read(file).map_err(|findings| Failure::refused(&findings))?;
     Ok(config::beside(file, &checked.config.data.folder))
 }
 

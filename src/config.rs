@@ -16,8 +16,10 @@ use telemetry::DeviceId;
 use telemetry::time::Span;
 use toml::Spanned;
 
+use crate::exit::Failure;
+
 pub(crate) use findings::rules::{NewRules, new_rules};
-pub(crate) use findings::{Checked, read};
+pub(crate) use findings::{Checked, Finding, read};
 pub(crate) use mqtt::Mqtt;
 pub(crate) use remote::Remote;
 pub(crate) use rules::{CaseSettings, Figures};
@@ -389,6 +391,15 @@ pub(crate) fn node_of(text: &str) -> Option<(String, u16)> {
         .unwrap_or(host);
     let port = port.parse().ok().filter(|port| *port > 0)?;
     (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
+/// Name and text of the file that the configuration in `file` names; `what` it is, for the refusal.
+pub(crate) fn read_named(file: &Path, named: &Path, what: &str) -> Result<(String, String), Failure> {
+    let path = beside(file, named);
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::Input(format!("the {what} {shown} cannot be read: {error}")))?;
+    Ok((shown, text))
 }
 
 /// `path` as seen from the folder of the configuration file.

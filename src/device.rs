@@ -63,10 +63,7 @@ impl Desk {
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
         let (folder, registry, profiles) = match (&place.config, &place.data) {
             (Some(file), _) => {
-                let checked = config::read(file).map_err(|findings| {
-                    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-                    Failure::Input(lines.join("\n"))
-                })?;
+                let checked = config::read(file).map_err(|findings| Failure::refused(&findings))?;
                 let folder = config::beside(file, &checked.config.data.folder);
                 (folder, Some(checked.registry), checked.profiles)
             }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use telemetry::with_causes;
 
+use crate::config::Finding;
+
 /// Why the program ends before its time. The numbers are part of the interface (`--help` lists them).
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -44,6 +46,12 @@ impl Failure {
         } else {
             other
         }
+    }
+
+    /// A file is refused for all of these reasons.
+    pub(crate) fn refused(findings: &[Finding]) -> Self {
+        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        Self::Input(lines.join("\n"))
     }
 
     /// The data folder cannot be used; the disk is at fault, when the cause says so.

@@ -8,8 +8,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use alarms::AlarmSettings;
-use alarms::figures::Policy;
 use alarms::replay::record::{Lighting, Recorded, Recorder};
 use ingest::Decoder;
 use serde::Serialize;
@@ -20,11 +18,9 @@ use telemetry::time::SystemClock;
 use telemetry::{Batch, Clock, Lsn, RawMessage, Timestamp};
 
 use crate::arguments::Record;
-use crate::config;
 use crate::exit::Failure;
-use crate::export::folder::Folder;
+use crate::export::folder::{Folder, means};
 use crate::export::moment;
-use crate::server;
 
 /// Rows of the log that are read at once.
 const ROWS_AT_ONCE: usize = 10_000;
@@ -39,10 +35,15 @@ struct Said<'a> {
 
 /// `townwatch record`.
 pub(crate) fn run(options: &Record) -> Result<ExitCode, Failure> {
-    let folder = Folder::open(&options.place)?;
-    let (settings, lighting) = in_force(options)?;
+    let means = means(&options.place)?;
+    let folder = Folder::with(&means)?;
+    let due = means.policy()?.lighting_rate;
+    let lighting = Lighting {
+        after_sunset: due.on_after_sunset,
+        before_sunrise: due.off_before_sunrise,
+    };
     let now = SystemClock::new().now();
-    let recorder = Recorder::new(&folder.catalogue, &settings, lighting, now)
+    let recorder = Recorder::new(&folder.catalogue, &means.alarms, lighting, now)
         .map_err(|error| Failure::Input(telemetry::with_causes(&error)))?;
     for what in recorder.left_out() {
         tracing::warn!(what, "is left out: the form of replay has no words for it");
@@ -66,30 +67,6 @@ pub(crate) fn run(options: &Record) -> Result<ExitCode, Failure> {
     input.settle()?;
     say(options, recorded)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the server raises alarms by, and when lights are due.
-fn in_force(options: &Record) -> Result<(AlarmSettings, Lighting), Failure> {
-    let (settings, policy) = match &options.place.config {
-        None => {
-            let policy = Policy::builtin()
-                .map_err(|error| Failure::other("the built-in policy pack is wrong", error))?;
-            (AlarmSettings::default(), policy)
-        }
-        Some(file) => {
-            let checked = config::read(file).map_err(|findings| {
-                let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-                Failure::Input(lines.join("\n"))
-            })?;
-            let policy = server::read_policy(file, &checked.config.figures)?;
-            (checked.config.alarms, policy)
-        }
-    };
-    let lighting = Lighting {
-        after_sunset: policy.lighting_rate.on_after_sunset,
-        before_sunrise: policy.lighting_rate.off_before_sunrise,
-    };
-    Ok((settings, lighting))
 }
 
 /// Plays the journal into the recorder.

@@ -15,7 +15,7 @@ use telemetry::time::Span;
 use telemetry::{SeriesId, Timestamp};
 
 pub use book::RuleBook;
-pub use compile::{Compiled, RuleError, compile};
+pub use compile::{Compiled, RuleError, compile, zone_of};
 pub use condition::{Condition, Verdict};
 pub use schedule::Schedule;
 

@@ -47,10 +47,7 @@ pub(super) fn both(means: &Means, folder: &Folder, new: &Path) -> Result<Sets, F
     let NewRules {
         profiles: changed,
         book,
-    } = config::new_rules(new).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Failure::Input(lines.join("\n"))
-    })?;
+    } = config::new_rules(new).map_err(|findings| Failure::refused(&findings))?;
     let old = folder.catalogue_under(&means.profiles)?;
     used(&changed, &old, new)?;
     let mut profiles = means.profiles.clone();

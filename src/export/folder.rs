@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alarms::AlarmSettings;
+use alarms::figures::Policy;
 use ingest::{DecodeSettings, Decoder, PipelineConfig};
 use jiff::tz::TimeZone;
 use store::care::folder::{RESTORING_FILE, STATE_FILE};
@@ -68,10 +69,7 @@ pub(crate) fn means(place: &Place) -> Result<Means, Failure> {
             figures: None,
         });
     };
-    let checked = config::read(file).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Failure::Input(lines.join("\n"))
-    })?;
+    let checked = config::read(file).map_err(|findings| Failure::refused(&findings))?;
     Ok(Means {
         folder: config::beside(file, &checked.config.data.folder),
         profiles: checked.profiles,
@@ -80,6 +78,18 @@ pub(crate) fn means(place: &Place) -> Result<Means, Failure> {
         alarms: checked.config.alarms,
         figures: Some((file.clone(), checked.config.figures)),
     })
+}
+
+impl Means {
+    /// The policy pack that the figures are computed by.
+    pub(crate) fn policy(&self) -> Result<Policy, Failure> {
+        match &self.figures {
+            Some((file, figures)) => server::read_policy(file, figures),
+            None => {
+                Policy::builtin().map_err(|error| Failure::other("the built-in policy pack is wrong", error))
+            }
+        }
+    }
 }
 
 impl Folder {

@@ -17,14 +17,14 @@ pub(crate) fn read_rules(file: &Path, config: &Config) -> Result<Rules, Failure>
     let calendar = match &settings.calendar {
         None => Calendar::builtin(),
         Some(named) => {
-            let (shown, text) = read(file, named, "calendar")?;
+            let (shown, text) = config::read_named(file, named, "calendar")?;
             Calendar::parse(&shown, &text)
         }
     };
     let deadlines = match &settings.deadlines {
         None => Deadlines::builtin(),
         Some(named) => {
-            let (shown, text) = read(file, named, "table of deadlines")?;
+            let (shown, text) = config::read_named(file, named, "table of deadlines")?;
             Deadlines::parse(&shown, &text)
         }
     };
@@ -33,14 +33,6 @@ pub(crate) fn read_rules(file: &Path, config: &Config) -> Result<Rules, Failure>
         deadlines: deadlines.map_err(|error| Failure::other("the table of deadlines is wrong", error))?,
         settings,
     })
-}
-
-fn read(file: &Path, named: &Path, what: &'static str) -> Result<(String, String), Failure> {
-    let path = config::beside(file, named);
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::Input(format!("the {what} {shown} cannot be read: {error}")))?;
-    Ok((shown, text))
 }
 
 /// Opens the cases beside the alarms.

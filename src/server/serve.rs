@@ -42,10 +42,7 @@ pub(crate) async fn serve(options: &Serve) -> Result<ExitCode, Failure> {
 }
 
 pub(super) fn read(options: &Serve) -> Result<Checked, Failure> {
-    config::read(&options.config).map_err(|findings| {
-        let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        Failure::Input(lines.join("\n"))
-    })
+    config::read(&options.config).map_err(|findings| Failure::refused(&findings))
 }
 
 /// Starts, runs until somebody asks to stop or the storage fails, and stops.
@@ -115,10 +112,7 @@ pub(crate) fn read_policy(file: &Path, figures: &Figures) -> Result<Policy, Fail
     let Some(named) = &figures.policy else {
         return Policy::builtin().map_err(refused);
     };
-    let path = config::beside(file, named.get_ref());
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::Input(format!("the policy pack {shown} cannot be read: {error}")))?;
+    let (shown, text) = config::read_named(file, named.get_ref(), "policy pack")?;
     Policy::parse(&shown, &text).map_err(refused)
 }
 
@@ -128,12 +122,6 @@ pub(super) fn read_health_policy(file: &Path, figures: &Figures) -> Result<Healt
     let Some(named) = &figures.alarm_health else {
         return HealthPolicy::builtin().map_err(refused);
     };
-    let path = config::beside(file, named.get_ref());
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::Input(format!(
-            "the bounds of alarm health {shown} cannot be read: {error}"
-        ))
-    })?;
+    let (shown, text) = config::read_named(file, named.get_ref(), "bounds of alarm health")?;
     HealthPolicy::parse(&shown, &text).map_err(refused)
 }

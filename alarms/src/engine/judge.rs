@@ -18,6 +18,9 @@ const STEPS_MAX: usize = 64;
 const SLICES: i64 = 32;
 const HOUR_MS: f64 = 3_600_000.0;
 
+/// A time, and what the counter showed or grew by then.
+type Step = (Timestamp, f64);
+
 impl Engine {
     /// What the newest sample says about a rule: the verdict, the sample with the value that decides, and marks.
     pub(super) fn judge_newest(&mut self, rule: u32, place: usize, seen: Seen) -> (Verdict, Seen, Tags) {
@@ -104,20 +107,9 @@ impl Engine {
         else {
             return (Verdict::Nothing, seen, Tags::NONE);
         };
-        if seen.quality.is_bad() {
-            return (Verdict::Nothing, seen, Tags::NONE);
-        }
-        let memory = self
-            .rare(rule)
-            .map(|rare| rare.memory.clone())
-            .unwrap_or_default();
-        let Memory::Counter { last, mut grown } = memory else {
-            self.remember_counter(rule, seen, Vec::new());
+        let Some((last, mut grown)) = self.counted_before(rule, seen) else {
             return (Verdict::Nothing, seen, Tags::NONE);
         };
-        if seen.time <= last.0 {
-            return (Verdict::Nothing, seen, Tags::NONE);
-        }
         let (step, tags) = counted(last.1, seen.value, modulus, reset_from_zero);
         let total = add_up(&mut grown, (seen.time, step), window);
         self.remember_counter(rule, seen, grown);
@@ -136,21 +128,10 @@ impl Engine {
         else {
             return (Verdict::Nothing, seen, Tags::NONE);
         };
-        if seen.quality.is_bad() {
-            return (Verdict::Nothing, seen, Tags::NONE);
-        }
-        let memory = self
-            .rare(rule)
-            .map(|rare| rare.memory.clone())
-            .unwrap_or_default();
-        let Memory::Counter { last, mut grown } = memory else {
-            self.remember_counter(rule, seen, Vec::new());
+        let Some((last, mut grown)) = self.counted_before(rule, seen) else {
             return (Verdict::Nothing, seen, Tags::NONE);
         };
         let gap_ms = seen.time.millis_since(last.0);
-        if gap_ms <= 0 {
-            return (Verdict::Nothing, seen, Tags::NONE);
-        }
         let known = gap_ms <= max_gap.millis_i64();
         let ran_ms = if known && is_one_of(&values, last.1) {
             gap_ms as f64
@@ -177,6 +158,19 @@ impl Engine {
             transition.value = Some(seen.value);
             transition.quality = seen.quality;
         }
+    }
+
+    /// The sample before `seen` and the steps up to it, where one comes of both: `seen` is usable and newer. The first sample is only remembered.
+    fn counted_before(&mut self, rule: u32, seen: Seen) -> Option<(Step, Vec<Step>)> {
+        if seen.quality.is_bad() {
+            return None;
+        }
+        let memory = self.rare(rule).map(|rare| rare.memory.clone());
+        let Memory::Counter { last, grown } = memory.unwrap_or_default() else {
+            self.remember_counter(rule, seen, Vec::new());
+            return None;
+        };
+        (seen.time > last.0).then_some((last, grown))
     }
 
     fn remember_counter(&mut self, rule: u32, seen: Seen, grown: Vec<(Timestamp, f64)>) {

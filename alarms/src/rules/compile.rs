@@ -26,6 +26,13 @@ const RUN_TIME_GAP: Span = Span::from_secs(3600);
 /// The device that the server is to itself: what is nobody's own is told as its alarm.
 const PLATFORM: &str = "townwatch";
 
+/// The county's zone, by which schedules and the days of a rule book go; UTC where there is none of its name, which the start
+/// of a server refuses.
+#[must_use]
+pub fn zone_of(catalogue: &Catalogue) -> TimeZone {
+    TimeZone::get(&catalogue.registry().county.zone).unwrap_or(TimeZone::UTC)
+}
+
 /// What the engine is made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compiled {
@@ -208,7 +215,7 @@ struct Texts {
 impl Texts {
     fn new(catalogue: &Catalogue) -> Self {
         Self {
-            zone: TimeZone::get(&catalogue.registry().county.zone).unwrap_or(TimeZone::UTC),
+            zone: zone_of(catalogue),
             expressions: HashMap::new(),
         }
     }

@@ -58,7 +58,7 @@ impl Version {
     }
 
     fn of(catalogue: &Catalogue, book: &Arc<RuleBook>, at: Timestamp, last: Option<&Self>) -> Self {
-        let zone = zone(catalogue);
+        let zone = rules::zone_of(catalogue);
         let digest = digest(catalogue, book, at, &zone);
         let (number, since) = match last {
             Some(last) if last.digest == digest => (last.number, last.since),
@@ -119,10 +119,6 @@ fn digest(catalogue: &Catalogue, book: &RuleBook, at: Timestamp, zone: &TimeZone
     hash.update(begun.to_le_bytes());
     let digest = hash.finalize();
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn zone(catalogue: &Catalogue) -> TimeZone {
-    TimeZone::get(&catalogue.registry().county.zone).unwrap_or(TimeZone::UTC)
 }
 
 /// Places of rules by their ids.

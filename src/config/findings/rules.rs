@@ -4,7 +4,6 @@ use std::path::Path;
 
 use alarms::AlarmSettings;
 use alarms::rules::{self, RuleBook};
-use jiff::tz::TimeZone;
 use telemetry::{Catalogue, Profile, Timestamp};
 
 use super::{Finding, read_named, read_profile, whole};
@@ -111,7 +110,7 @@ fn trial(
     settings: &AlarmSettings,
     path: &Path,
 ) -> Result<RuleBook, Vec<Finding>> {
-    let zone = TimeZone::get(&catalogue.registry().county.zone).unwrap_or(TimeZone::UTC);
+    let zone = rules::zone_of(catalogue);
     let days = std::iter::once(Timestamp::EPOCH).chain(book.changes(&zone));
     let mut found: Vec<Finding> = Vec::new();
     for day in days {
