@@ -327,6 +327,31 @@ fn on_a_failing_disk_alarms_go_out_from_memory_and_are_written_when_it_recovers(
 }
 
 #[test]
+fn a_reading_judged_while_the_reader_is_behind_calls_nobody_silent() {
+    let desk = Desk::new();
+    let service = desk.open();
+    // Given two devices that were heard at 10 s, and a reader that at 75 s has come to 30 s,
+    desk.to(10);
+    service.observe(&desk.batch(1, &[("G1", 10, 5.0, GOOD), ("L1", 10, 10.0, GOOD)]));
+    desk.to(75);
+    service.observe(&desk.batch(2, &[("G1", 30, 5.0, GOOD)]));
+    assert_eq!(service.lag(), Span::from_secs(45));
+    // when gas comes at 75 s and is judged at once,
+    service.observe_early(&desk.batch(3, &[("G1", 75, 40.0, GOOD)]));
+    // then it is raised, and L1, whose later readings may wait in the journal, is not silent after its 60 s.
+    let rules = |service: &AlarmService| -> Vec<String> {
+        let open = service.list(&open_only()).unwrap();
+        open.into_iter().map(|alarm| alarm.rule).collect()
+    };
+    assert_eq!(rules(&service), ["G1/HI"]);
+    // The journal brings L1's reading of 60 s and the gas again: nothing is raised twice.
+    service.observe(&desk.batch(4, &[("L1", 60, 10.0, GOOD), ("G1", 75, 40.0, GOOD)]));
+    service.tick();
+    assert_eq!(rules(&service), ["G1/HI"]);
+    assert_eq!(service.list(&open_only()).unwrap()[0].occurrence, 1);
+}
+
+#[test]
 fn a_reading_judged_before_the_journal_had_it_is_judged_once_and_marked_until_then() {
     let mut desk = Desk::new();
     let webhook = "name = \"hook\"\nurl = \"http://127.0.0.1:9/\"";
