@@ -3,6 +3,7 @@
 
 mod by_time;
 mod outbox;
+mod prune;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use telemetry::{Lsn, Timestamp};
@@ -64,6 +65,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     delivered_at INTEGER            -- ms
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (life_safety DESC, next_at) WHERE fate = 'waiting';
+CREATE INDEX IF NOT EXISTS outbox_done ON outbox (made_at) WHERE fate <> 'waiting';
 CREATE INDEX IF NOT EXISTS outbox_waiting_for ON outbox (channel, life_safety DESC, next_at) WHERE fate = 'waiting';
 CREATE TABLE IF NOT EXISTS alarm_cursor (
     id  INTEGER PRIMARY KEY CHECK (id = 0),
@@ -336,36 +338,6 @@ impl State {
                 .prepare_cached("SELECT body FROM alarm_occurrence WHERE rule = ?1 AND occurrence = ?2")?
                 .query_row(params![rule, occurrence], |row| row.get(0))
                 .optional()
-        })
-    }
-
-    /// Forgets what happened before `before`: log rows, occurrences that are over, notices that are done, starts. At most `limit` rows of
-    /// each, so that nobody waits long; the number that went is the answer.
-    ///
-    /// # Errors
-    /// [`StateError::Engine`] when the disk fails.
-    pub fn prune_alarms(&self, before: Timestamp, limit: usize) -> Result<usize, StateError> {
-        self.write("pruning alarms", |tx| {
-            let bound = params![before.millis(), size(limit)];
-            let log = tx.execute(
-                "DELETE FROM alarm_log WHERE seq IN (SELECT seq FROM alarm_log WHERE at < ?1 ORDER BY seq LIMIT ?2)",
-                bound,
-            )?;
-            let occurrences = tx.execute(
-                "DELETE FROM alarm_occurrence WHERE rowid IN
-                 (SELECT rowid FROM alarm_occurrence WHERE open = 0 AND changed_at < ?1 LIMIT ?2)",
-                bound,
-            )?;
-            let notices = tx.execute(
-                "DELETE FROM outbox WHERE rowid IN
-                 (SELECT rowid FROM outbox WHERE fate <> 'waiting' AND made_at < ?1 LIMIT ?2)",
-                bound,
-            )?;
-            let starts = tx.execute(
-                "DELETE FROM alarm_start WHERE at IN (SELECT at FROM alarm_start WHERE at < ?1 ORDER BY at LIMIT ?2)",
-                bound,
-            )?;
-            Ok(log + occurrences + notices + starts)
         })
     }
 }

@@ -1,10 +1,10 @@
 use super::*;
 
-fn open(folder: &tempfile::TempDir) -> State {
+pub(super) fn open(folder: &tempfile::TempDir) -> State {
     State::open(&folder.path().join("state.db")).unwrap()
 }
 
-fn notice_of(key: &str, seq: u64, life_safety: bool, next_at: i64) -> Notice {
+pub(super) fn notice_of(key: &str, seq: u64, life_safety: bool, next_at: i64) -> Notice {
     Notice {
         key: key.into(),
         seq,
@@ -19,7 +19,20 @@ fn notice_of(key: &str, seq: u64, life_safety: bool, next_at: i64) -> Notice {
     }
 }
 
-fn log_row(seq: u64, at: i64) -> LogRow {
+/// How the engine of `state.db` answers `sql`, a step after the other.
+pub(super) fn plan_of(state: &State, sql: &str) -> String {
+    let plan = state.read("a test", |connection| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+        let asked = vec![0; statement.parameter_count()];
+        let rows = statement.query_map(rusqlite::params_from_iter(asked), |row| {
+            row.get::<_, String>("detail")
+        })?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    });
+    plan.unwrap().join("; ")
+}
+
+pub(super) fn log_row(seq: u64, at: i64) -> LogRow {
     LogRow {
         seq,
         at: Timestamp::from_millis(at),
@@ -197,21 +210,6 @@ fn each_channel_has_a_queue_of_its_own() {
     assert_eq!(keys(state.notices_due_for("other", at(50), 10).unwrap()), [""; 0]);
     let made = state.notices_waiting("hook", at(10), at(99), 10).unwrap();
     assert_eq!(keys(made), ["b", "c"]);
-}
-
-#[test]
-fn pruning_takes_what_is_old_and_over_and_leaves_what_waits() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = open(&folder);
-    let commit = AlarmCommit {
-        log: vec![log_row(1, 5), log_row(2, 500)],
-        notices: vec![notice_of("waiting", 1, false, 5)],
-        ..AlarmCommit::default()
-    };
-    state.commit_alarms(&commit).unwrap();
-    assert_eq!(state.prune_alarms(Timestamp::from_millis(100), 1000).unwrap(), 1);
-    assert_eq!(state.alarm_log(u64::MAX, 10).unwrap(), [log_row(2, 500)]);
-    assert_eq!(state.notices(10).unwrap().len(), 1);
 }
 
 #[test]

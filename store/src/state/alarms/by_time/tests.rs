@@ -1,3 +1,4 @@
+use super::super::tests::plan_of;
 use super::super::{AlarmCommit, AlarmCursor, OccurrenceRow};
 use super::*;
 
@@ -88,15 +89,7 @@ fn a_question_about_a_time_reads_no_other() {
         (BACK, "USING INDEX alarm_log_by_time (at>? AND at<?)"),
         (CHANGED, "USING INDEX alarm_occurrence_by_change (changed_at>?)"),
     ] {
-        let plan = state.read("a test", |connection| {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-            let asked = vec![0; statement.parameter_count()];
-            let rows = statement.query_map(rusqlite::params_from_iter(asked), |row| {
-                row.get::<_, String>("detail")
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        });
-        let plan = plan.unwrap().join("; ");
+        let plan = plan_of(&state, sql);
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
