@@ -88,7 +88,7 @@ pub(crate) fn run(options: &Backtest) -> Result<ExitCode, Failure> {
         return Err(nothing());
     }
     let judged = counts.points.load(Ordering::Relaxed);
-    tell_speed(judged, since(&clock, started));
+    tell_speed(judged, clock.monotonic().since(started));
     let clock_rules = after.clock_rules;
     let stretch = (period.from, period.to);
     let (before, after) = (
@@ -195,10 +195,6 @@ fn acts(state: &State, from: Timestamp, to: Timestamp) -> Result<Vec<Act>, Failu
     // At one instant an acknowledgement comes before a reset, as it has to.
     acts.sort_by_key(|act| act.at);
     Ok(acts)
-}
-
-fn since(clock: &SystemClock, started: Span) -> Span {
-    Span::from_millis(clock.monotonic().millis().saturating_sub(started.millis()))
 }
 
 fn tell_speed(points: u64, took: Span) {

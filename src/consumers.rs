@@ -10,6 +10,8 @@ use ingest::{BoxError, Consumer};
 use store::series::SeriesStore;
 use telemetry::{Batch, Lsn};
 
+use crate::backlog::Backlog;
+
 /// What the store made of the points since the start.
 #[derive(Debug, Default)]
 pub(crate) struct StoreCounters {
@@ -58,9 +60,10 @@ impl Consumer for SeriesConsumer {
     }
 }
 
-/// Shows every batch to the alarm engine, which commits its cursor with the transitions.
+/// Shows every batch to the alarm engine, which commits its cursor with the transitions. Senders do not run away from it.
 pub(crate) struct AlarmConsumer {
     pub service: Arc<AlarmService>,
+    pub backlog: Backlog,
 }
 
 impl Consumer for AlarmConsumer {
@@ -74,6 +77,7 @@ impl Consumer for AlarmConsumer {
 
     fn take(&mut self, batch: &Batch) -> Result<(), BoxError> {
         self.service.observe(batch);
+        self.backlog.taken(batch.last);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Joins whatever takes messages (gate, poller, pushes, the server's own readings) to the journal: what the journal
-//! has fsynced may be acknowledged. Readings that may save a life are judged from memory when that takes long.
+//! has fsynced may be acknowledged. Readings that may save a life are judged from memory when that takes long; who sends
+//! faster than the alarms judge waits for its acknowledgement. What is polled, or comes from another broker, does not:
+//! there the readings of all devices stand in one line.
 
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use ingest::modbus::Sink;
 use store::journal::{Journal, JournalError};
 use telemetry::RawMessage;
 
+use crate::backlog::Backlog;
 use crate::early::Early;
 
 /// The way into the journal.
@@ -17,6 +20,8 @@ pub(crate) struct JournalIntake {
     pub journal: Journal,
     /// What judges them when that takes long.
     pub early: Early,
+    /// How far the alarms are behind it.
+    pub backlog: Backlog,
     /// The disk failed before: the journal lies in memory, and nothing may be acknowledged.
     pub degraded: bool,
 }
@@ -25,12 +30,15 @@ impl JournalIntake {
     /// Makes `batch` durable.
     fn append(&self, batch: Vec<RawMessage>) -> BoxFuture<'static, Result<(), JournalError>> {
         let ticket = self.early.watch(&batch);
-        let journal = self.journal.clone();
+        let (journal, backlog) = (self.journal.clone(), self.backlog.clone());
         let degraded = self.degraded;
         Box::pin(async move {
             let outcome = journal.append(batch).await;
             if let Some(ticket) = ticket {
-                ticket.answered(outcome.is_ok());
+                ticket.answered(outcome.as_ref().ok().copied());
+            }
+            if let Ok(last) = outcome {
+                backlog.appended(last);
             }
             match outcome {
                 Ok(_) if degraded => Err(JournalError::Stopped {
@@ -55,14 +63,19 @@ impl JournalIntake {
 
 impl Intake for JournalIntake {
     fn accept(&self, batch: Vec<RawMessage>) -> BoxFuture<'static, Result<(), IntakeError>> {
-        let appended = self.append(batch);
+        let urgent = self.backlog.is_urgent(&batch);
+        let (appended, backlog) = (self.append(batch), self.backlog.clone());
         Box::pin(async move {
             appended.await.map_err(|error| match error {
                 JournalError::Full { .. } | JournalError::DiskFull { .. } => {
                     IntakeError::Full(error.to_string())
                 }
                 error => IntakeError::Stopped(error.to_string()),
-            })
+            })?;
+            if !urgent {
+                backlog.caught_up().await;
+            }
+            Ok(())
         })
     }
 }

@@ -5,6 +5,7 @@
 mod access;
 mod account;
 mod arguments;
+mod backlog;
 mod backtest;
 mod care;
 mod check;

@@ -186,8 +186,8 @@ impl Feed {
                 std::thread::park_timeout(PAUSE);
             }
             let caught_up = position >= self.journal.newest();
-            let gathered_ms = self.clock.monotonic().millis().saturating_sub(turned_at.millis());
-            if !self.writer.has_a_request() && gathered_ms < self.gather.millis() && caught_up {
+            let gathered = self.clock.monotonic().since(turned_at);
+            if !self.writer.has_a_request() && gathered < self.gather && caught_up {
                 continue;
             }
             if !self.writer.has_a_request() && !caught_up {

@@ -13,7 +13,7 @@ mod remote;
 mod serve;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,8 @@ use store::series::{SeriesConfig, SeriesStore};
 use store::state::State;
 use telemetry::profile::Profile;
 use telemetry::registry::Registry;
-use telemetry::{Catalogue, Clock};
+use telemetry::time::SystemClock;
+use telemetry::{Catalogue, Clock, DeviceId};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::guard::Guard;
 use crate::access::office::Office;
 use crate::access::registrar::OfficeDesk;
+use crate::backlog::Backlog;
 use crate::config::{self, Config};
 use crate::consumers::{AlarmConsumer, LiveConsumer, SeriesConsumer, StoreCounters};
 use crate::data_folder::DataFolder;
@@ -340,24 +342,12 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     service.replay_until(journal.newest());
     let (viewer, live) = remote::live(config, catalogue, &service);
     let counters = Arc::new(StoreCounters::default());
-    let consumers: Vec<Box<dyn Consumer>> = vec![
-        Box::new(SeriesConsumer {
-            store: Arc::clone(&series),
-            counters: Arc::clone(&counters),
-        }),
-        Box::new(AlarmConsumer {
-            service: Arc::clone(&service),
-        }),
-        Box::new(open_account(state, catalogue, clock)?),
-        Box::new(LiveConsumer {
-            feed: Arc::clone(&live),
-            seen: series.cursor(),
-        }),
-    ];
+    let backlog = Backlog::new(life_safety(catalogue), Arc::new(SystemClock::new()));
+    let consumers = open_consumers(plan, &series, &service, (&counters, &backlog, &live))?;
     let decode = DecodeSettings {
         keep: retention::longest(&config.data),
     };
-    let intake = open_intake(plan, &journal, &service, decode)?;
+    let intake = open_intake(plan, &journal, &service, backlog, decode)?;
     // Before anything is released: the journal keeps what the engine has not.
     let remote = remote::start(plan, &journal, decode)?;
     let settings = PipelineConfig {
@@ -395,17 +385,52 @@ async fn start_sources(plan: &Plan, mqtt_option: &'static str) -> Result<Arc<Sou
     }))
 }
 
+/// Who is handed every batch of the journal.
+fn open_consumers(
+    plan: &Plan,
+    series: &Arc<SeriesStore>,
+    service: &Arc<AlarmService>,
+    (counters, backlog, live): (&Arc<StoreCounters>, &Backlog, &Arc<dashboards::LiveFeed>),
+) -> Result<Vec<Box<dyn Consumer>>, Failure> {
+    Ok(vec![
+        Box::new(SeriesConsumer {
+            store: Arc::clone(series),
+            counters: Arc::clone(counters),
+        }),
+        Box::new(AlarmConsumer {
+            service: Arc::clone(service),
+            backlog: backlog.clone(),
+        }),
+        Box::new(open_account(&plan.state, &plan.catalogue, &plan.clock)?),
+        Box::new(LiveConsumer {
+            feed: Arc::clone(live),
+            seen: series.cursor(),
+        }),
+    ])
+}
+
+/// Devices whose readings may save a life.
+fn life_safety(catalogue: &Catalogue) -> HashSet<DeviceId> {
+    let watched = catalogue
+        .devices()
+        .iter()
+        .filter(|entry| entry.profile.life_safety);
+    watched.map(|entry| entry.device.id.clone()).collect()
+}
+
 /// What every door hands its messages to.
 fn open_intake(
     plan: &Plan,
     journal: &Journal,
     service: &Arc<AlarmService>,
+    backlog: Backlog,
     decode: DecodeSettings,
 ) -> Result<JournalIntake, Failure> {
     Ok(JournalIntake {
         journal: journal.clone(),
-        early: Early::start(&plan.catalogue, Arc::clone(service), decode)
+        early: Early::start(&plan.catalogue, Arc::clone(service), backlog.clone(), decode)
             .map_err(|error| Failure::other("cannot start a thread", error))?,
+        backlog,
         degraded: plan.degraded.is_some(),
     })
 }

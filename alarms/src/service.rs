@@ -304,11 +304,15 @@ impl AlarmService {
         drop(self.write(inner, &out, true));
     }
 
-    /// Judges readings that the journal has not taken (it is slow, full, or has stopped): at once, from memory.
-    /// What comes of them is marked as not durable until the journal brings the same readings, which are then not
-    /// judged again. The numbers of `batch` do not count.
+    /// Judges readings that have not come through the journal (it is slow, full, has stopped, or its reader is behind): at
+    /// once, from memory. What comes of them is marked as not durable until the journal brings the same readings, which are
+    /// then not judged again. `batch.last` is the number of the last message where the journal has them, else 0: what has
+    /// come through it meanwhile is left out.
     pub fn observe_early(&self, batch: &Batch) {
         let mut inner = self.lock();
+        if batch.last > Lsn::ZERO && batch.last <= inner.judged {
+            return;
+        }
         let Some(batch) = inner.early.fresh(batch) else {
             return;
         };
@@ -331,7 +335,7 @@ impl AlarmService {
         let mut inner = self.lock();
         let mono = self.clock.monotonic();
         if let Some((until, progress)) = inner.replay {
-            if self.clock.real(since(mono, progress)) < REPLAY_PATIENCE {
+            if self.clock.real(mono.since(progress)) < REPLAY_PATIENCE {
                 return;
             }
             tracing::warn!(
@@ -356,14 +360,9 @@ impl AlarmService {
     }
 
     /// How far the reader of the journal is behind what arrives.
-    #[must_use]
-    pub fn lag(&self) -> Span {
-        self.lag_of(&self.lock(), self.clock.monotonic())
-    }
-
     fn lag_of(&self, inner: &Inner, mono: Span) -> Span {
         let (lag, seen) = inner.lag;
-        if self.clock.real(since(mono, seen)) < LAG_COUNTS {
+        if self.clock.real(mono.since(seen)) < LAG_COUNTS {
             lag
         } else {
             Span::ZERO
@@ -448,7 +447,7 @@ impl AlarmService {
     fn look_for_pause(&self, inner: &mut Inner, mono: Span) {
         let Some((every, last)) = inner.beat else { return };
         inner.beat = Some((every, mono));
-        let gap = self.clock.real(since(mono, last));
+        let gap = self.clock.real(mono.since(last));
         if gap > every.saturating_mul(PAUSE_BEATS) {
             let from = inner.time(mono).plus(self.settings.grace);
             tracing::warn!(
@@ -486,7 +485,7 @@ impl Drop for AlarmService {
 impl Inner {
     /// The engine's time: even, whatever the wall clock does.
     fn time(&self, mono: Span) -> Timestamp {
-        self.base.0.plus(since(mono, self.base.1))
+        self.base.0.plus(mono.since(self.base.1))
     }
 
     /// Hands a batch to the engine in order of arrival.
@@ -515,10 +514,6 @@ impl Inner {
             self.engine.wake(ready);
         }
     }
-}
-
-fn since(later: Span, earlier: Span) -> Span {
-    Span::from_millis(later.millis().saturating_sub(earlier.millis()))
 }
 
 fn check_lengths(by: &str, remark: &str) -> Result<(), AlarmError> {

@@ -32,7 +32,8 @@ use worker::{Lane, Worker};
 pub struct PipelineConfig {
     /// Most messages in one batch. Default 512.
     pub messages_max: usize,
-    /// Payload bytes after which a batch is closed, so that many large messages make several. Default 4 MiB.
+    /// Payload bytes after which a batch is closed, so that large messages of many records, as a gateway sends them, make several
+    /// and nobody waits for one large batch. Default 256 KiB.
     pub bytes_max: usize,
     /// Batches that wait for one consumer. When as many wait, the reader waits too. Default 8.
     pub queue_max: usize,
@@ -47,7 +48,7 @@ impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
             messages_max: 512,
-            bytes_max: 4 << 20,
+            bytes_max: 256 << 10,
             queue_max: 8,
             warm_up: 50_000,
             decode: DecodeSettings::default(),

@@ -66,6 +66,7 @@ impl Sources {
         self.kept_lines(&mut page);
         self.store_lines(&mut page);
         self.early_lines(&mut page);
+        self.backlog_lines(&mut page);
         cases::lines(&mut page, &self.cases);
         let gate = self.gate.as_ref().map(Gate::counters);
         for (name, value) in gate.iter().flat_map(broker::Counters::iter) {
@@ -173,12 +174,27 @@ impl Sources {
         }
     }
 
+    fn backlog_lines(&self, page: &mut Page) {
+        let backlog = &self.intake.backlog;
+        let age = backlog.age().duration().as_secs_f64();
+        let help = "for how long the oldest message that the alarms have not judged has been in the journal";
+        page.line("alarms_behind_seconds", "gauge", help, age);
+        let help =
+            "batches of messages that were durable and acknowledged later, because the alarms were behind";
+        page.line(
+            "acknowledgements_held_total",
+            "counter",
+            help,
+            backlog.held() as f64,
+        );
+    }
+
     fn early_lines(&self, page: &mut Page) {
         let early = &self.intake.early;
         for (name, help, value) in [
             (
                 "early_judged_total",
-                "messages judged from memory because the journal was slow, full or had stopped",
+                "messages judged from memory because the journal was slow, full or had stopped, or its reader was behind",
                 early.judged(),
             ),
             (

@@ -227,7 +227,7 @@ impl Platform {
             .collect();
         let now = of.clock.monotonic();
         let due = self.sent_at.is_none_or(|at| {
-            let passed = Span::from_millis(now.millis().saturating_sub(at.millis()));
+            let passed = now.since(at);
             // On a fast clock not more often than a slow disk likes.
             passed >= SEND_EVERY && of.clock.real(passed) >= Duration::from_secs(1)
         });

@@ -168,8 +168,8 @@ pub(super) fn keep_showing(
                 }
                 failed = looked.is_err();
             }
-            let took_ms = clock.monotonic().millis().saturating_sub(began.millis());
-            let rest = Duration::from_millis(took_ms).saturating_mul(SHOW_REST);
+            let took = clock.monotonic().since(began);
+            let rest = took.duration().saturating_mul(SHOW_REST);
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(rest.max(SHOW_EVERY)) => {}

@@ -140,6 +140,12 @@ impl Span {
         i64::try_from(self.0).unwrap_or(i64::MAX)
     }
 
+    /// How long ago `earlier` was, both of one monotonic clock; zero when it is yet to come.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
     /// As the standard library's duration.
     #[must_use]
     pub const fn duration(self) -> Duration {

@@ -80,7 +80,7 @@ impl NotifyStatus {
     pub fn stands_still(&self, clock: &dyn Clock) -> bool {
         let mono = clock.monotonic();
         let gone = |looked: Span| {
-            let passed = Span::from_millis(mono.millis().saturating_sub(looked.millis()));
+            let passed = mono.since(looked);
             clock.real(passed) > STANDS_STILL_AFTER
         };
         self.lock().looked.is_some_and(gone)

@@ -9,7 +9,7 @@ use telemetry::{Catalogue, Timestamp};
 
 use super::log_row::log_row;
 use super::writer::Pending;
-use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX, since};
+use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX};
 use crate::engine::{DamagedState, Engine, EventKind, NO_RULE, Transition};
 use crate::notify::failover::{self, Leg};
 use crate::notify::message::{self, Address, News};
@@ -328,7 +328,7 @@ impl AlarmService {
             inner = self.shared.await_attempt(inner, upto);
         }
         let mono = self.clock.monotonic();
-        let due = since(mono, inner.written_at) >= MEMORY_UNWRITTEN_MAX;
+        let due = mono.since(inner.written_at) >= MEMORY_UNWRITTEN_MAX;
         if !(inner.unwritten.is_urgent() || due) {
             return inner;
         }
@@ -363,7 +363,7 @@ impl AlarmService {
     }
 
     pub(super) fn prune(&self, inner: &mut Inner, mono: Span) {
-        if inner.pruned_at.is_some_and(|at| since(mono, at) < PRUNE_EVERY) {
+        if inner.pruned_at.is_some_and(|at| mono.since(at) < PRUNE_EVERY) {
             return;
         }
         inner.pruned_at = Some(mono);

@@ -8,7 +8,7 @@ use store::state::alarms::{Fate, Notice, NoticeQueue};
 use telemetry::Timestamp;
 
 use super::writer::Pending;
-use super::{AlarmError, AlarmService, PAUSE_BEATS, bounded, since};
+use super::{AlarmError, AlarmService, PAUSE_BEATS, bounded};
 use crate::notify::status::NotifyStatus;
 
 /// Most outcomes that wait for a slow disk. Beyond, an outcome is forgotten and its notice sent again.
@@ -223,7 +223,7 @@ impl AlarmService {
         let Some((every, last)) = self.lock().beat else {
             return true;
         };
-        let passed = self.clock.real(since(mono, last));
+        let passed = self.clock.real(mono.since(last));
         passed <= every.saturating_mul(PAUSE_BEATS).max(WATCH_PATIENCE)
     }
 

@@ -327,6 +327,19 @@ fn on_a_failing_disk_alarms_go_out_from_memory_and_are_written_when_it_recovers(
 }
 
 #[test]
+fn a_reading_that_came_through_the_journal_in_time_is_not_judged_from_memory() {
+    let desk = Desk::new();
+    let service = desk.open();
+    desk.to(10);
+    let batch = desk.batch(1, &[("G1", 10, 40.0, GOOD)]);
+    service.observe(&batch);
+    service.observe_early(&batch);
+    assert_eq!(service.counts().not_journaled, 0);
+    // It does not wait for the journal to bring it once more either.
+    assert!(service.lock().early.fresh(&batch).is_some());
+}
+
+#[test]
 fn a_reading_judged_while_the_reader_is_behind_calls_nobody_silent() {
     let desk = Desk::new();
     let service = desk.open();
@@ -335,7 +348,10 @@ fn a_reading_judged_while_the_reader_is_behind_calls_nobody_silent() {
     service.observe(&desk.batch(1, &[("G1", 10, 5.0, GOOD), ("L1", 10, 10.0, GOOD)]));
     desk.to(75);
     service.observe(&desk.batch(2, &[("G1", 30, 5.0, GOOD)]));
-    assert_eq!(service.lag(), Span::from_secs(45));
+    assert_eq!(
+        service.lag_of(&service.lock(), service.clock.monotonic()),
+        Span::from_secs(45)
+    );
     // when gas comes at 75 s and is judged at once,
     service.observe_early(&desk.batch(3, &[("G1", 75, 40.0, GOOD)]));
     // then it is raised, and L1, whose later readings may wait in the journal, is not silent after its 60 s.

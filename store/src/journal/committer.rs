@@ -186,7 +186,7 @@ impl Committer {
         let now = self.shared.clock.monotonic();
         let mut published = self.shared.published();
         published.committing_since = None;
-        published.commit_max = longer(published.commit_max, since(now, before));
+        published.commit_max = longer(published.commit_max, now.since(before));
         drop(published);
         match outcome {
             Ok(after) => {
@@ -267,7 +267,7 @@ impl Committer {
             bytes += request.size_bytes as u64;
             next = chunk.last().next();
             published.stats.messages += chunk.messages.len() as u64;
-            published.stats.wait_max = longer(published.stats.wait_max, since(now, request.since));
+            published.stats.wait_max = longer(published.stats.wait_max, now.since(request.since));
             done.push((request.reply, chunk.last(), request.room));
             published.ring.push(chunk);
         }
@@ -276,7 +276,7 @@ impl Committer {
         published.usage.add(first, newest, bytes);
         let released = published.released;
         published.usage.release(released);
-        let took = since(now, before);
+        let took = now.since(before);
         let stats = &mut published.stats;
         stats.commits += 1;
         stats.bytes += bytes;
@@ -332,10 +332,6 @@ fn encode(next: Lsn, group: &[Request]) -> Vec<Encoder> {
     }
     rows.push(row);
     rows
-}
-
-fn since(now: Span, then: Span) -> Span {
-    Span::from_millis(now.millis().saturating_sub(then.millis()))
 }
 
 fn longer(a: Span, b: Span) -> Span {

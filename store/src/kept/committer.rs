@@ -142,7 +142,7 @@ impl Committer {
             .commit(calls, self.extent, self.shared.config.size_bytes_max)
         {
             Ok((after, taken)) => {
-                let took = since(self.shared.clock.monotonic(), before);
+                let took = self.shared.clock.monotonic().since(before);
                 self.extent = after;
                 self.publish(group, &taken, took);
                 Ok(())
@@ -231,8 +231,4 @@ impl Committer {
             self.shared.answer(request, Err(refusal));
         }
     }
-}
-
-fn since(now: Span, then: Span) -> Span {
-    Span::from_millis(now.millis().saturating_sub(then.millis()))
 }
