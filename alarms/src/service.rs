@@ -320,11 +320,21 @@ impl AlarmService {
         let shift_ms = self.set_shift(&mut inner);
         let mono = self.clock.monotonic();
         self.look_for_pause(&mut inner, mono);
-        // The engine's time stays where the reader is: of others nobody knows yet whether they are silent.
-        let lag = self.lag_of(&inner, mono);
-        inner.engine.set_shift(shift_ms.saturating_add(lag.millis_i64()));
+        // The engine's time stays where the reader is: of others nobody knows yet whether they are silent. Before the replay of
+        // the journal has come that is where the last program ended.
+        let replaying = inner.replay.is_some();
+        let lag_ms = if replaying {
+            inner.time(mono).millis_since(inner.engine.now()).max(0)
+        } else {
+            self.lag_of(&inner, mono).millis_i64()
+        };
+        let asleep = inner.asleep.take_if(|_| replaying);
+        inner.engine.set_shift(shift_ms.saturating_add(lag_ms));
         inner.feed(&batch, &mut out);
         inner.engine.set_shift(shift_ms);
+        if replaying {
+            inner.asleep = asleep;
+        }
         let Inner { engine, early, .. } = &mut *inner;
         early.mark(&self.shared.catalogue, engine.rules(), &batch, &out);
         drop(self.write(inner, &out, false));

@@ -1,10 +1,11 @@
 //! The same series and the same three threshold rules each: this program from MQTT, and vmalert over VictoriaMetrics from line
 //! protocol, each from a value to its notice at a receiver on loopback. Every series is written every ten seconds.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,12 @@ use crate::{process, quantile_ms};
 
 /// From one writing of all series to the next.
 const PERIOD: Duration = Duration::from_secs(10);
-/// No device's alarm is measured twice.
-const NEVER: usize = usize::MAX;
+/// What the first series of a device reads: within its limits, and beyond the highest.
+const NORMAL: f64 = 50.5;
+const HIGH: f64 = 95.5;
+
+/// Devices that were raised. They stay over their limit.
+type Raised = Arc<Mutex<HashSet<usize>>>;
 
 /// One line of the table.
 struct Measured {
@@ -94,7 +99,7 @@ fn print(measured: Measured) {
     );
 }
 
-/// What writes every series every ten seconds until it is stopped. A device that was raised stays over its limit.
+/// What writes every series every ten seconds until it is stopped.
 struct Base {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -134,7 +139,7 @@ impl Drop for Base {
     }
 }
 
-/// What is measured: raises one device after the other, and waits for each notice.
+/// What is measured: raises one device after the other, and waits for all notices.
 fn raise_all(
     raises: usize,
     pause: Duration,
@@ -143,16 +148,19 @@ fn raise_all(
     told: impl Fn(usize, Duration) -> Option<Instant>,
 ) -> Vec<Duration> {
     // Spread over all devices, and not in step with any interval.
-    (0..raises)
+    let sent: Vec<(usize, Instant)> = (0..raises)
         .map(|number| {
             std::thread::park_timeout(pause);
             let device = number * (devices / raises);
-            let sent = raise(device);
-            let told = told(device, Duration::from_secs(180));
-            let told = told.unwrap_or_else(|| panic!("device {device} is told within three minutes"));
-            told.duration_since(sent)
+            (device, raise(device))
         })
-        .collect()
+        .collect();
+    let delay = |(device, sent): (usize, Instant)| {
+        let told = told(device, Duration::from_secs(180));
+        let told = told.unwrap_or_else(|| panic!("device {device} is told within three minutes"));
+        told.duration_since(sent)
+    };
+    sent.into_iter().map(delay).collect()
 }
 
 fn ours(series: usize) -> Measured {
@@ -160,20 +168,18 @@ fn ours(series: usize) -> Measured {
     let setup = county::setup(series, &hook.configuration(""));
     let server = setup.start();
     let devices = series.div_ceil(SIGNALS);
-    let raised = Arc::new(AtomicUsize::new(NEVER));
+    let raised = Raised::default();
     let gateways = 0..devices.div_ceil(DEVICES_PER_GATEWAY);
     let client = |place: usize| Client::connect(server.mqtt, &format!("g{place}"), "secret").unwrap();
     let clients: Arc<Mutex<Vec<Client>>> = Arc::new(Mutex::new(gateways.map(client).collect()));
-    let (skipped, of_base) = (Arc::clone(&raised), Arc::clone(&clients));
+    let (high, of_base) = (Arc::clone(&raised), Arc::clone(&clients));
     let base = Base::start(devices, move |places| {
         let mut clients = of_base.lock().unwrap();
         let mut sent = Vec::new();
         for place in places {
-            if place == skipped.load(Ordering::Relaxed) {
-                continue;
-            }
+            let first = value(&high, place);
             let client = &mut clients[place / DEVICES_PER_GATEWAY];
-            let message = county::message(ask::now(), 50.5);
+            let message = county::message(ask::now(), first);
             client.publish(&county::topic(place), message.as_bytes()).unwrap();
             sent.push(place / DEVICES_PER_GATEWAY);
         }
@@ -186,9 +192,9 @@ fn ours(series: usize) -> Measured {
     let before = process::cost(server.pid());
     let begun = process::now();
     let raise = |place: usize| {
-        raised.store(place, Ordering::Relaxed);
         let mut clients = clients.lock().unwrap();
-        let message = county::message(ask::now(), 95.5);
+        raised.lock().unwrap().insert(place);
+        let message = county::message(ask::now(), HIGH);
         let sent = process::now();
         clients[place / DEVICES_PER_GATEWAY]
             .publish_acked(&county::topic(place), message.as_bytes())
@@ -209,6 +215,14 @@ fn ours(series: usize) -> Measured {
         series,
         delays,
         cost: vec![("townwatch", cores, after.1)],
+    }
+}
+
+fn value(raised: &Raised, place: usize) -> f64 {
+    if raised.lock().unwrap().contains(&place) {
+        HIGH
+    } else {
+        NORMAL
     }
 }
 
@@ -257,11 +271,11 @@ fn wait_for(address: SocketAddr) {
 }
 
 /// Lines of all signals of these devices.
-fn lines(places: impl Iterator<Item = usize>, ts: i64, first: f64) -> String {
+fn lines(places: impl Iterator<Item = usize>, ts: i64, raised: &Raised) -> String {
     places
         .flat_map(|place| {
             (0..SIGNALS).map(move |signal| {
-                let value = if signal == 0 { first } else { 50.5 };
+                let value = if signal == 0 { value(raised, place) } else { NORMAL };
                 format!("v,device=d{place},signal=s{signal} value={value} {ts}000000\n")
             })
         })
@@ -292,11 +306,10 @@ fn theirs(series: usize, way: &Way) -> Option<Measured> {
     )
     .unwrap();
     let devices = series.div_ceil(SIGNALS);
-    let raised = Arc::new(AtomicUsize::new(NEVER));
-    let skipped = Arc::clone(&raised);
+    let raised = Raised::default();
+    let high = Arc::clone(&raised);
     let base = Base::start(devices, move |places| {
-        let others = places.filter(|place| *place != skipped.load(Ordering::Relaxed));
-        write(engine, &lines(others, ask::now(), 50.5));
+        write(engine, &lines(places, ask::now(), &high));
     });
     std::thread::park_timeout(PERIOD * 2);
     let mut arguments = vec![
@@ -315,8 +328,8 @@ fn theirs(series: usize, way: &Way) -> Option<Measured> {
     let before = [process::cost(victoria.0.id()), process::cost(vmalert.0.id())];
     let begun = process::now();
     let raise = |place: usize| {
-        raised.store(place, Ordering::Relaxed);
-        write(engine, &lines(std::iter::once(place), ask::now(), 95.5));
+        raised.lock().unwrap().insert(place);
+        write(engine, &lines(std::iter::once(place), ask::now(), &raised));
         process::now()
     };
     let told = |place: usize, deadline| {

@@ -4,6 +4,8 @@ mod operate;
 mod past;
 mod rules;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use store::state::alarms::Fate;
 use telemetry::time::ManualClock;
@@ -267,6 +269,34 @@ fn ticks_wait_until_the_journal_is_read_again() {
             .iter()
             .all(|view| view.device != "L1")
     );
+}
+
+#[test]
+fn gas_that_comes_before_the_journal_is_read_again_is_told_and_lets_no_time_pass() {
+    let desk = Desk::new();
+    {
+        let service = desk.open();
+        service.observe(&desk.batch(1, &[("L1", 0, 85.0, GOOD)]));
+        service.observe(&desk.batch(2, &[("G1", 1, 40.0, GOOD)]));
+    }
+    // Given a sample in the journal that speaks against the running delay of 10 s,
+    desk.to(12);
+    let service = desk.open();
+    service.replay_until(Lsn(3));
+    // when a detector says that it is broken before that sample is read,
+    let broken = Quality::Bad(Bad::SensorFault);
+    service.observe_early(&desk.batch(4, &[("G1", 12, 0.0, broken)]));
+    // then people are told of that, and of the delay nothing.
+    let rules = || -> BTreeSet<String> {
+        let open = service.list(&open_only()).unwrap();
+        open.into_iter().map(|alarm| alarm.rule).collect()
+    };
+    let told = BTreeSet::from(["G1/HI", "G1/gas.fault"].map(str::to_owned));
+    assert_eq!(rules(), told);
+    service.observe(&desk.batch(3, &[("L1", 5, 10.0, GOOD)]));
+    service.observe(&desk.batch(4, &[("G1", 12, 0.0, broken)]));
+    service.tick();
+    assert_eq!(rules(), told);
 }
 
 #[test]
@@ -568,7 +598,7 @@ proptest! {
                     }
                 }
             }
-            let keys: std::collections::BTreeSet<String> =
+            let keys: BTreeSet<String> =
                 service.notices(1000).unwrap().iter().map(|notice| notice.key.to_string()).collect();
             (log_of(&service), keys)
         };
