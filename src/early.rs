@@ -87,11 +87,8 @@ enum Verdict {
 fn verdict(said: u64, waited: Span, taken: Lsn) -> Option<Verdict> {
     match said {
         REFUSED => Some(Verdict::Judge),
-        WAITING if waited < PATIENCE => None,
-        WAITING => Some(Verdict::Judge),
-        last if Lsn(last) <= taken => Some(Verdict::Learn),
-        _ if waited < PATIENCE => None,
-        _ => Some(Verdict::Judge),
+        last if last != WAITING && Lsn(last) <= taken => Some(Verdict::Learn),
+        _ => (waited >= PATIENCE).then_some(Verdict::Judge),
     }
 }
 

@@ -320,16 +320,11 @@ impl AlarmService {
         let shift_ms = self.set_shift(&mut inner);
         let mono = self.clock.monotonic();
         self.look_for_pause(&mut inner, mono);
-        // The engine's time stays where the reader is: of others nobody knows yet whether they are silent. Before the replay of
-        // the journal has come that is where the last program ended.
+        // The engine's time stays where the reader is: of others nobody knows yet whether they are silent.
         let replaying = inner.replay.is_some();
-        let lag_ms = if replaying {
-            inner.time(mono).millis_since(inner.engine.now()).max(0)
-        } else {
-            self.lag_of(&inner, mono).millis_i64()
-        };
+        let lag = self.lag_of(&inner, mono);
         let asleep = inner.asleep.take_if(|_| replaying);
-        inner.engine.set_shift(shift_ms.saturating_add(lag_ms));
+        inner.engine.set_shift(shift_ms.saturating_add(lag.millis_i64()));
         inner.feed(&batch, &mut out);
         inner.engine.set_shift(shift_ms);
         if replaying {
@@ -369,8 +364,13 @@ impl AlarmService {
         self.prune(&mut inner, mono);
     }
 
-    /// How far the reader of the journal is behind what arrives.
+    /// How far the reader of the journal is behind what arrives: by all that has passed, until it has read again what the last
+    /// program had not judged.
     fn lag_of(&self, inner: &Inner, mono: Span) -> Span {
+        if inner.replay.is_some() {
+            let passed_ms = inner.time(mono).millis_since(inner.engine.now());
+            return Span::from_millis(u64::try_from(passed_ms).unwrap_or(0));
+        }
         let (lag, seen) = inner.lag;
         if self.clock.real(mono.since(seen)) < LAG_COUNTS {
             lag

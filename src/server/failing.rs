@@ -6,8 +6,8 @@ use std::time::Duration;
 use alarms::service::AlarmFilter;
 
 use super::Server;
-use super::metrics::Sources;
 use super::platform::SELF;
+use super::sources::Sources;
 
 /// How often the files are asked whether they still work.
 const ASK_EVERY: Duration = Duration::from_millis(50);

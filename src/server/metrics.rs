@@ -4,59 +4,12 @@ mod cases;
 mod remote;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use alarms::{AlarmService, CaseService};
-use broker::{Authenticator, Gate};
-use dashboards::LiveFeed;
-use ingest::Pipeline;
+use broker::Gate;
 use ingest::modbus::{FieldAccess, Reach};
-use store::journal::Journal;
-use store::kept::Kept;
-use store::reserve::Reserve;
-use store::series::SeriesStore;
-use store::state::State;
-use telemetry::{Catalogue, Clock};
 
-use crate::access::guard::Guard;
-use crate::consumers::StoreCounters;
-use crate::doors::Doors;
-use crate::intake::JournalIntake;
-use crate::remote::RemoteFeed;
-
-/// The parts that are running.
-pub(super) struct Sources {
-    /// None when it is switched off.
-    pub gate: Option<Gate>,
-    /// The doors beside the gate.
-    pub doors: Doors,
-    /// Whom the gate asks who somebody is.
-    pub authenticator: Arc<dyn Authenticator>,
-    /// Sees it when that changes; stops when it is dropped.
-    pub _guard: Guard,
-    pub journal: Journal,
-    /// The way into it.
-    pub intake: JournalIntake,
-    pub state: Arc<State>,
-    /// Room that only alarms may use.
-    pub reserve: Option<Arc<Reserve>>,
-    /// Why everything lies in memory and nothing is acknowledged.
-    pub degraded: Option<String>,
-    pub clock: Arc<dyn Clock>,
-    pub catalogue: Arc<Catalogue>,
-    pub kept: Kept,
-    pub pipeline: Pipeline,
-    /// What sends points to an engine beside this program.
-    pub remote: Option<RemoteFeed>,
-    /// The devices speak to others; this server only shows what they feed into the engine.
-    pub viewer: bool,
-    pub series: Arc<SeriesStore>,
-    pub service: Arc<AlarmService>,
-    pub cases: Arc<CaseService>,
-    pub counters: Arc<StoreCounters>,
-    pub live: Arc<LiveFeed>,
-}
+use super::sources::Sources;
 
 impl Sources {
     /// Lines in Prometheus' text form.

@@ -17,7 +17,7 @@ use telemetry::registry::{Attributes, Device, Registry, Site, SiteKind, Transpor
 use telemetry::time::Span;
 use telemetry::{DeviceId, IdError, Origin, RawMessage, SiteId};
 
-use super::metrics::Sources;
+use super::sources::Sources;
 
 /// The device and its site.
 pub(crate) const SELF: &str = "townwatch";

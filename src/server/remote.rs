@@ -14,7 +14,7 @@ use telemetry::{Catalogue, Clock, SiteId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Plan;
-use super::metrics::Sources;
+use super::sources::Sources;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::remote::{Parts, RemoteFeed};

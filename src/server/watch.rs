@@ -8,8 +8,8 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use super::cases::Follower;
-use super::metrics::Sources;
 use super::platform::{LOOK_EVERY, Platform};
+use super::sources::Sources;
 
 /// From one look of the alarms to the next, in real time.
 const TICK_EVERY: Duration = Duration::from_millis(250);

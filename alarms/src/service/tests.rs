@@ -245,19 +245,25 @@ fn an_alarm_whose_rule_is_gone_is_closed_and_told() {
     assert_eq!(desk.open().notices(10).unwrap().len(), 2);
 }
 
-#[test]
-fn ticks_wait_until_the_journal_is_read_again() {
-    let desk = Desk::new();
+/// A service at 12 s whose predecessor was killed in L1's on-delay of 10 s, with G1 raised; the journal has one message more.
+fn killed_in_a_delay(desk: &Desk) -> AlarmService {
     {
         let service = desk.open();
         service.observe(&desk.batch(1, &[("L1", 0, 85.0, GOOD)]));
         // An alarm of another device writes everything.
         service.observe(&desk.batch(2, &[("G1", 1, 40.0, GOOD)]));
     }
-    // Given a sample in the journal that speaks against the running delay,
     desk.to(12);
     let service = desk.open();
     service.replay_until(Lsn(3));
+    service
+}
+
+#[test]
+fn ticks_wait_until_the_journal_is_read_again() {
+    let desk = Desk::new();
+    // Given a sample in the journal that speaks against the running delay,
+    let service = killed_in_a_delay(&desk);
     service.tick();
     service.observe(&desk.batch(3, &[("L1", 5, 10.0, GOOD)]));
     service.tick();
@@ -274,15 +280,8 @@ fn ticks_wait_until_the_journal_is_read_again() {
 #[test]
 fn gas_that_comes_before_the_journal_is_read_again_is_told_and_lets_no_time_pass() {
     let desk = Desk::new();
-    {
-        let service = desk.open();
-        service.observe(&desk.batch(1, &[("L1", 0, 85.0, GOOD)]));
-        service.observe(&desk.batch(2, &[("G1", 1, 40.0, GOOD)]));
-    }
-    // Given a sample in the journal that speaks against the running delay of 10 s,
-    desk.to(12);
-    let service = desk.open();
-    service.replay_until(Lsn(3));
+    // Given a sample in the journal that speaks against the running delay,
+    let service = killed_in_a_delay(&desk);
     // when a detector says that it is broken before that sample is read,
     let broken = Quality::Bad(Bad::SensorFault);
     service.observe_early(&desk.batch(4, &[("G1", 12, 0.0, broken)]));
