@@ -24,7 +24,7 @@ pub(crate) fn until<T>(
     }
 }
 
-/// Ten seconds, for what takes milliseconds on an idle machine.
+/// Twenty seconds, for what takes milliseconds on an idle machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A minute and a half, for what takes seconds.
 pub(crate) const LONG: Duration = Duration::from_secs(90);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use telemetry::quality::{Bad, Uncertain};
-use telemetry::time::{ManualClock, Span};
+use telemetry::time::{Clock, ManualClock, Span, SystemClock};
 use telemetry::{Lsn, Point, Quality, Sample, SeriesId, Timestamp};
 
 use super::*;
@@ -38,6 +38,16 @@ fn clock() -> Arc<ManualClock> {
 
 fn open(dir: &Path) -> SeriesStore {
     SeriesStore::open(dir, SeriesConfig::default(), clock()).unwrap()
+}
+
+/// Waits until the store's own thread has come so far.
+pub(super) fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Span::from_secs(60);
+    let clock = SystemClock::new();
+    while !is_so() {
+        assert!(clock.monotonic() < deadline, "not in time: {what}");
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
 }
 
 fn values(store: &SeriesStore, series: u32) -> Vec<(i64, f64)> {
@@ -561,18 +571,11 @@ fn the_head_goes_to_disk_by_itself_when_it_is_large_or_old() {
             .unwrap();
         assert!(store.stats().unwrap().head_points <= 300);
     }
-    assert!(store.cursor() >= Lsn(100), "{:?}", store.cursor());
+    eventually("a flush at 100 points", || store.cursor() >= Lsn(100));
     assert_eq!(values(&store, 1).len(), 250);
     // and when the rest has become an hour old, then it goes, too, without anybody's doing.
     time.advance(hour);
-    let deadline = std::time::Duration::from_secs(20);
-    let (waited, signal) = (Mutex::new(()), Condvar::new());
-    let mut left = deadline;
-    while store.cursor() < Lsn(250) {
-        let step = std::time::Duration::from_millis(50);
-        left = left.checked_sub(step).expect("not flushed in time");
-        drop(signal.wait_timeout(waited.lock().unwrap(), step).unwrap());
-    }
+    eventually("a flush of the last hour", || store.cursor() >= Lsn(250));
 }
 
 #[test]
@@ -714,13 +717,7 @@ fn a_past_day_is_compacted_by_itself() {
     }
     assert_eq!(store.stats().unwrap().blocks, 3);
     time.advance(SeriesConfig::default().care_every);
-    let (waited, signal) = (Mutex::new(()), Condvar::new());
-    let mut left = std::time::Duration::from_secs(20);
-    while store.stats().unwrap().blocks > 1 {
-        let step = std::time::Duration::from_millis(50);
-        left = left.checked_sub(step).expect("not compacted in time");
-        drop(signal.wait_timeout(waited.lock().unwrap(), step).unwrap());
-    }
+    eventually("one block of a past day", || store.stats().unwrap().blocks == 1);
 }
 
 #[test]

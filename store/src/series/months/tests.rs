@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use telemetry::time::{ManualClock, Span};
 use telemetry::{Lsn, Point, Quality, Sample, SeriesId, Timestamp};
 
+use super::super::tests::eventually;
 use super::super::{Outside, SeriesConfig, SeriesReader, SeriesStore, ShortLived};
 use crate::testkit::{MemorySeries, agree};
 
@@ -328,14 +329,7 @@ fn the_store_does_it_by_itself_two_days_after_the_month() {
     let store = pair.open();
     pair.fill(&store);
     pair.clock.advance(SeriesConfig::default().care_every);
-    let deadline = std::sync::Condvar::new();
-    let lock = std::sync::Mutex::new(());
-    let mut left = std::time::Duration::from_secs(20);
-    while pair.files().len() > 4 {
-        let step = std::time::Duration::from_millis(50);
-        left = left.checked_sub(step).expect("no month in time");
-        drop(deadline.wait_timeout(lock.lock().unwrap(), step).unwrap());
-    }
+    eventually("a month", || pair.files().len() <= 4);
     pair.agree(&store);
 }
 
