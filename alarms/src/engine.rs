@@ -9,6 +9,7 @@
 
 mod change;
 mod device;
+mod digest;
 mod evaluate;
 mod event;
 mod flood;
@@ -109,6 +110,8 @@ pub struct Engine {
     dirty_devices: Vec<u32>,
     /// Rules whose history has yet to come to rest.
     resting: BTreeSet<u32>,
+    /// When that is looked at next.
+    digest_at: Option<Timestamp>,
     /// States of rules that are no longer: one that comes back goes on with its next occurrence.
     retired: HashMap<Arc<str>, RuleState>,
 }
@@ -155,6 +158,7 @@ impl Engine {
             dirty_rules: Vec::new(),
             dirty_devices: Vec::new(),
             resting: BTreeSet::new(),
+            digest_at: None,
             retired: HashMap::new(),
             rules,
             plant,
@@ -432,9 +436,9 @@ impl Engine {
         }
     }
 
-    /// Whether anything changed since [`Self::take_changes`].
+    /// How many rules and devices changed since [`Self::take_changes`].
     #[must_use]
-    pub fn has_changed_rules(&self) -> bool {
-        !self.dirty_rules.is_empty()
+    pub const fn changed(&self) -> usize {
+        self.dirty_rules.len() + self.dirty_devices.len()
     }
 }

@@ -27,7 +27,7 @@ impl Engine {
                 What::Escalate => self.escalation_fires(timer.place, timer.at, out),
                 What::ReAlarm => self.re_alarm_fires(timer.place, timer.at, out),
                 What::Interval => self.interval_ends(timer.place, timer.at, out),
-                What::Digest => self.digest_fires(timer.place, timer.at, out),
+                What::Digest => self.digest_fires(timer.at, out),
                 What::Silence => self.silence_fires(timer.place, timer.at, out),
                 What::Behind => self.behind_fires(timer.place, timer.at, out),
             }

@@ -4,21 +4,14 @@
 //! is judged like any other: history that ends in a violation is a violation now. What else history had to tell is told at once, in a
 //! digest for each recipient, when it has come to rest.
 
-use std::sync::Arc;
-
 use telemetry::Timestamp;
 use telemetry::time::Span;
 
 use super::memory::Seen;
-use super::state::{Excursion, Pending};
+use super::state::Pending;
 use super::timers::What;
-use super::{DigestItem, Engine, EventKind, Extra, Side, Tag, Tags, Transition};
+use super::{Engine, EventKind, Side, Tag, Tags, Transition};
 use crate::rules::Verdict;
-
-/// A digest waits this long at most for history to come to rest.
-const DIGEST_WAIT_MAX: Span = Span::from_secs(900);
-/// Most lines of a digest; the log has the others.
-const DIGEST_ITEMS_MAX: usize = 1000;
 
 impl Engine {
     pub(super) fn history(
@@ -84,7 +77,7 @@ impl Engine {
     }
 
     /// Writes down a run of violations in history, when it lasted as long as the rule asks.
-    fn end_run(&mut self, rule: u32, out: &mut Vec<Transition>) {
+    pub(super) fn end_run(&mut self, rule: u32, out: &mut Vec<Transition>) {
         let delay = self.rule(rule).map_or(0, |rule| rule.on_delay.millis_i64());
         let Some(state) = self.state_mut(rule) else { return };
         let Some((first, last, worst)) = state.run.take() else {
@@ -106,109 +99,10 @@ impl Engine {
         self.note_excursion(rule, first, worst);
     }
 
-    fn worse(&self, rule: u32, one: f64, other: f64) -> f64 {
+    pub(super) fn worse(&self, rule: u32, one: f64, other: f64) -> f64 {
         match self.rule(rule) {
             Some(found) if found.condition.is_worse(other, one) => other,
             Some(_) | None => one,
-        }
-    }
-
-    /// The next digest tells of it.
-    fn note_excursion(&mut self, rule: u32, since: Timestamp, worst: f64) {
-        let due_max = self.now.plus(DIGEST_WAIT_MAX);
-        let before = self.rare(rule).and_then(|rare| rare.excursion);
-        let excursion = before.map_or(
-            Excursion {
-                since,
-                worst,
-                due_max,
-            },
-            |before| Excursion {
-                since: before.since.min(since),
-                worst: self.worse(rule, before.worst, worst),
-                ..before
-            },
-        );
-        if let Some(rare) = self.rare_mut(rule) {
-            rare.excursion = Some(excursion);
-        }
-        self.touch_rule(rule);
-    }
-
-    /// More history has come: what there is to be told waits until no more comes for the lateness L.
-    fn put_off_digest(&mut self, rule: u32) {
-        let rests_at = self.now.plus(self.spans.lateness);
-        let tells = self.state_of(rule).is_some_and(|state| {
-            let excursion = state.rare.as_ref().is_some_and(|rare| rare.excursion.is_some());
-            state.run.is_some() || excursion
-        });
-        if !tells {
-            return;
-        }
-        if let Some(rare) = self.rare_mut(rule) {
-            rare.rests_at = Some(rests_at);
-        }
-        self.touch_rule(rule);
-        if self.resting.insert(rule) {
-            self.timers.push(rests_at, What::Digest, rule);
-        }
-    }
-
-    /// A rule's history may have come to rest: when that of all has, each recipient gets one digest.
-    pub(super) fn digest_fires(&mut self, rule: u32, at: Timestamp, out: &mut Vec<Transition>) {
-        let rests_at = |engine: &Self, rule: u32| engine.rare(rule).and_then(|rare| rare.rests_at);
-        let excursion = |engine: &Self, rule: u32| engine.rare(rule).and_then(|rare| rare.excursion);
-        if let Some(later) = rests_at(self, rule).filter(|rests_at| *rests_at > at) {
-            self.timers.push(later, What::Digest, rule);
-        }
-        let resting: Vec<u32> = self.resting.iter().copied().collect();
-        let rests = resting
-            .iter()
-            .all(|rule| rests_at(self, *rule).is_none_or(|rests_at| rests_at <= at));
-        let overdue = resting
-            .iter()
-            .any(|rule| excursion(self, *rule).is_some_and(|excursion| excursion.due_max <= at));
-        if resting.is_empty() || !(rests || overdue) {
-            return;
-        }
-        for rule in &resting {
-            if rests_at(self, *rule).is_some_and(|rests_at| rests_at <= at) {
-                self.end_run(*rule, out);
-                self.resting.remove(rule);
-                if let Some(rare) = self.rare_mut(*rule) {
-                    rare.rests_at = None;
-                }
-                self.touch_rule(*rule);
-            }
-        }
-        self.tell_digest(&resting, out);
-    }
-
-    fn tell_digest(&mut self, rules: &[u32], out: &mut Vec<Transition>) {
-        let mut by_recipient: Vec<(Arc<str>, Vec<DigestItem>)> = Vec::new();
-        for rule in rules.iter().copied() {
-            let excursion = self.rare_mut(rule).and_then(|rare| rare.excursion.take());
-            let Some(Excursion { since, worst, .. }) = excursion else {
-                continue;
-            };
-            self.touch_rule(rule);
-            for to in self.recipients(rule, self.is_in_test(rule)) {
-                let item = DigestItem { rule, since, worst };
-                match by_recipient.iter_mut().find(|(known, _)| *known == to) {
-                    Some((_, items)) if items.len() < DIGEST_ITEMS_MAX => items.push(item),
-                    Some(_) => {}
-                    None => by_recipient.push((to, vec![item])),
-                }
-            }
-        }
-        for (to, items) in by_recipient {
-            let extra = Extra {
-                key: Some(format!("digest#{}.{to}", self.seq + 1).into()),
-                to: Some(to),
-                items,
-                ..Extra::default()
-            };
-            self.emit_plain(EventKind::Digest, extra, out);
         }
     }
 

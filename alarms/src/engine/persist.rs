@@ -215,7 +215,6 @@ impl Engine {
             let due = [
                 (rare.shelved.as_ref().map(|aside| aside.until), What::Unshelve),
                 (rare.re_alarm_at, What::ReAlarm),
-                (rare.rests_at, What::Digest),
                 (rare.resumes_at, What::Behind),
             ];
             for (at, what) in due {
@@ -223,8 +222,9 @@ impl Engine {
                     self.timers.push(at, what, number);
                 }
             }
-            if rare.rests_at.is_some() {
+            if let Some(at) = rare.rests_at {
                 self.resting.insert(number);
+                self.arm_digest(at);
             }
         }
         let silent = state.alarm.is_active();

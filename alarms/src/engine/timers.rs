@@ -22,7 +22,7 @@ pub(super) enum What {
     ReAlarm,
     /// An interval in which calls are counted ends.
     Interval,
-    /// History may have come to rest; `place` is the rule.
+    /// History may have come to rest.
     Digest,
     /// A silence rule; `place` is the rule.
     Silence,

@@ -131,6 +131,36 @@ fn a13_back_fill_pages_nobody_but_for_a_violation_that_is_so_now() {
 }
 
 #[test]
+fn history_of_two_points_is_told_when_both_have_come_to_rest() {
+    // Given history of two points, of which the second comes while the first waits, and more of the first after that,
+    let story = Story::new().hears([
+        g1(1000., 5.),
+        l1(1000., 50.),
+        g1(10., 60.).at(1001.).backfill(),
+        l1(10., 90.).at(1020.).backfill(),
+        l1(30., 90.).at(1020.).backfill(),
+        g1(20., 60.).at(1040.).backfill(),
+    ]);
+    // when nothing more has come for 30 s, then both are written down, and told at once.
+    let told = |story: &Story| {
+        story
+            .everything
+            .iter()
+            .filter(|one| one.event == EventKind::Digest)
+            .count()
+    };
+    let story = story.clock(1069.9);
+    assert_eq!(told(&story), 0);
+    let story = story
+        .clock(1070.)
+        .says_of("G1/HI", &["1070 recorded G1/HI since 10 historical"])
+        .says_of("L1/HI", &["1070 recorded L1/HI since 10 historical"]);
+    let digest = story.everything.last().unwrap();
+    assert_eq!(told(&story), 1);
+    assert_eq!(digest.extra.as_ref().unwrap().items.len(), 2);
+}
+
+#[test]
 fn live_samples_are_judged_while_back_fill_comes_in() {
     Story::new()
         .hears([
