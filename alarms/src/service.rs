@@ -1,8 +1,8 @@
 //! The alarm engine on disk and in front of people.
 //!
 //! Every step (a batch, a tick, an acknowledgement) that changes an alarm is written in one transaction with its log, its notices
-//! and the cursor. Steps that only refresh memory are written with the next of those, or after ten seconds; until then
-//! the cursor stays behind, so a restart reads those batches again and comes to the very same state.
+//! and the cursor. Steps that only refresh memory are written with the next of those, or after ten seconds, or after one where
+//! it is much; until then the cursor stays behind, so a restart reads those batches again and comes to the very same state.
 //!
 //! A thread of its own writes ([`writer`]); a step waits for it, but not longer than [`AlarmService::set_patience`]
 //! says. When the disk fails or is slow, alarms still go out: from memory, marked as not durable, and the commit is
@@ -55,8 +55,6 @@ pub const CHANGES_BEHIND_MAX: usize = 1024;
 pub const ROWS_PER_ANSWER_MAX: usize = 1000;
 /// Longest remark and longest name of a person, in characters. Longer: refused.
 pub const REMARK_CHARS_MAX: usize = 1000;
-/// How long memory that changed without changing an alarm may stay unwritten.
-const MEMORY_UNWRITTEN_MAX: Span = Span::from_secs(10);
 /// How long an acknowledgement waits until it is on disk. Then it is answered as not durable.
 const ACKNOWLEDGE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long an orderly stop waits for the last write.

@@ -1,8 +1,8 @@
 //! The alarms from outside: the program as a process, readings over real sockets, notices to a receiver on loopback.
 //!
 //! `cargo bench --bench alarms` prints the tables for `docs/performance.md`; words behind `--` choose: `notice` (from a gas reading to
-//! its notice, under load), `vmalert` (the same rules on VictoriaMetrics and vmalert of Debian's `victoria-metrics`), `restart`
-//! (a start with a million rule states). Load client, program and peers share the machine.
+//! its notice, under load), `vmalert` (the same rules on VictoriaMetrics and vmalert of Debian's `victoria-metrics`), `thresholds`
+//! (of that only the lines of this program), `restart` (a start with a million rule states). Load client, program and peers share the machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]
 #![expect(
@@ -32,8 +32,8 @@ fn main() {
     if wants("notice") {
         notice::run();
     }
-    if wants("vmalert") {
-        vmalert::run();
+    if wants("vmalert") || wants("thresholds") {
+        vmalert::run(wants("vmalert"));
     }
     if wants("restart") {
         restart::run();

@@ -41,8 +41,8 @@ struct Way {
     pause: Duration,
 }
 
-/// Prints the table.
-pub(crate) fn run() {
+/// Prints the table, with the lines of `peers` or only our own.
+pub(crate) fn run(peers: bool) {
     println!(
         "\n3 threshold rules a series, {SIGNALS} series a device, each written every {} s; from a value over its limit to the notice at \
          a webhook receiver\n",
@@ -52,6 +52,9 @@ pub(crate) fn run() {
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for series in [10_000, 100_000] {
         print(ours(series));
+        if !peers {
+            continue;
+        }
         for way in [
             Way {
                 interval: Some("1s"),

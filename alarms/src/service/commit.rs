@@ -9,7 +9,7 @@ use telemetry::{Catalogue, Timestamp};
 
 use super::log_row::log_row;
 use super::writer::Pending;
-use super::{AlarmService, Inner, MEMORY_UNWRITTEN_MAX};
+use super::{AlarmService, Inner};
 use crate::engine::{DamagedState, Engine, EventKind, NO_RULE, Transition};
 use crate::notify::failover::{self, Leg};
 use crate::notify::message::{self, Address, News};
@@ -17,6 +17,11 @@ use crate::notify::past;
 use crate::settings::AlarmSettings;
 use crate::view::{AlarmChange, AlarmView};
 
+/// How long memory that changed without changing an alarm may stay unwritten, …
+const MEMORY_UNWRITTEN_MAX: Span = Span::from_secs(10);
+/// … and how long where it is of that many rules and devices or more.
+const MUCH_MEMORY_UNWRITTEN_MAX: Span = Span::from_secs(1);
+const MEMORY_UNWRITTEN_SMALL: usize = 500;
 /// Most log rows that wait for a failing disk. Beyond, the oldest are dropped and counted; the alarms themselves stay.
 const UNWRITTEN_ROWS_MAX: usize = 100_000;
 /// Most notices that wait for the sender while the disk fails. Beyond, the oldest is dropped, life-safety last.
@@ -328,8 +333,9 @@ impl AlarmService {
             inner = self.shared.await_attempt(inner, upto);
         }
         let mono = self.clock.monotonic();
-        let due = mono.since(inner.written_at) >= MEMORY_UNWRITTEN_MAX;
-        if !(inner.unwritten.is_urgent() || due) {
+        let urgent = inner.unwritten.is_urgent();
+        let due = mono.since(inner.written_at) >= memory_may_wait(inner.engine.changed());
+        if !(urgent || due) {
             return inner;
         }
         inner.written_at = mono;
@@ -347,7 +353,11 @@ impl AlarmService {
             inner.pending.push(pending);
         }
         self.shared.wanted.notify_one();
-        self.shared.await_attempt(inner, attempt)
+        if urgent || inner.attempts.patience.is_none() {
+            self.shared.await_attempt(inner, attempt)
+        } else {
+            inner
+        }
     }
 
     /// Waits until everything so far is on disk, or could not be written, at most for `patience`.
@@ -390,6 +400,16 @@ impl Inner {
             self.open.remove(&place);
             self.early.forget(place);
         }
+    }
+}
+
+/// How long the memory of so many rules and devices may stay unwritten. Much of it would make the next transition late, in
+/// whose transaction it goes.
+const fn memory_may_wait(changed: usize) -> Span {
+    if changed < MEMORY_UNWRITTEN_SMALL {
+        MEMORY_UNWRITTEN_MAX
+    } else {
+        MUCH_MEMORY_UNWRITTEN_MAX
     }
 }
 

@@ -50,6 +50,20 @@ impl Desk {
         .unwrap()
     }
 
+    /// Changes the devices of the registry; every series gets a new number.
+    fn register(&mut self, change: impl FnOnce(&mut Vec<telemetry::registry::Device>)) {
+        let mut registry = self.catalogue.registry().clone();
+        change(&mut registry.devices);
+        let profiles = (self.catalogue.devices().iter())
+            .map(|entry| (entry.profile.kind.clone(), Arc::clone(&entry.profile)));
+        let mut next = 10;
+        let built = Catalogue::build(registry, &profiles.collect(), |_, _| {
+            next += 1;
+            telemetry::SeriesId(next)
+        });
+        self.catalogue = Arc::new(built.unwrap());
+    }
+
     fn to(&self, seconds: i64) {
         let ahead = s(seconds).millis_since(self.clock.now());
         self.clock
@@ -217,25 +231,47 @@ fn after_a_restore_new_alarms_have_keys_that_were_never_told() {
 }
 
 #[test]
+fn memory_is_written_after_ten_seconds_and_that_of_many_devices_after_one() {
+    let mut desk = Desk::new();
+    let (few, many): (Vec<String>, Vec<String>) = (
+        vec!["L1".to_owned()],
+        (0..600).map(|n| format!("L1-{n}")).collect(),
+    );
+    desk.register(|devices| {
+        let like = devices
+            .iter()
+            .find(|device| device.id.as_str() == "L1")
+            .unwrap()
+            .clone();
+        devices.extend(many.iter().map(|id| telemetry::registry::Device {
+            id: id.parse().unwrap(),
+            ..like.clone()
+        }));
+    });
+    let service = desk.open();
+    let normal = |lsn: u64, seconds: i64, devices: &[String]| {
+        desk.to(seconds);
+        let samples: Vec<_> = devices.iter().map(|id| (&**id, seconds, 50.0, GOOD)).collect();
+        service.observe(&desk.batch(lsn, &samples));
+        service.cursor()
+    };
+    // Given a start, whose memory of all devices is on disk after a second,
+    assert_eq!(normal(1, 1, &few), Lsn(1));
+    // when one device speaks, then the cursor moves after ten seconds more,
+    assert_eq!(normal(2, 10, &few), Lsn(1));
+    assert_eq!(normal(3, 11, &few), Lsn(3));
+    // and when many do, after one: a transition would have to write all that before anybody is told.
+    assert_eq!(normal(4, 11, &many), Lsn(3));
+    assert_eq!(normal(5, 12, &few), Lsn(5));
+    assert_eq!(normal(6, 13, &few), Lsn(5));
+}
+
+#[test]
 fn an_alarm_whose_rule_is_gone_is_closed_and_told() {
     let mut desk = Desk::new();
     desk.open().observe(&desk.batch(1, &[("G1", 0, 40.0, GOOD)]));
     // When the device is taken out of the registry,
-    let mut registry = desk.catalogue.registry().clone();
-    registry.devices.retain(|device| device.id.as_str() != "G1");
-    let profiles = desk
-        .catalogue
-        .devices()
-        .iter()
-        .map(|entry| (entry.profile.kind.clone(), Arc::clone(&entry.profile)));
-    let mut next = 10;
-    desk.catalogue = Arc::new(
-        Catalogue::build(registry, &profiles.collect(), |_, _| {
-            next += 1;
-            telemetry::SeriesId(next)
-        })
-        .unwrap(),
-    );
+    desk.register(|devices| devices.retain(|device| device.id.as_str() != "G1"));
     let service = desk.open();
     // then its alarm is closed with a row in the log and a notice, once.
     assert_eq!(service.log(None, 10).unwrap()[0].event, "closed");
