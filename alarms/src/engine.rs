@@ -306,8 +306,9 @@ impl Engine {
         let Some(memory) = self.points.get_mut(place) else {
             return;
         };
-        let index = memory.insert(seen, lateness, live_age);
+        let index = memory.insert(seen);
         if newest {
+            memory.forget(lateness, live_age);
             memory.settles_at = None;
         }
         let device = memory.device;
@@ -338,6 +339,9 @@ impl Engine {
         });
         if newest {
             self.joint_of_point(place, seen.time, out);
+        } else if let Some(memory) = self.points.get_mut(place) {
+            // However late it is, it was judged beside the samples that are remembered.
+            memory.forget(lateness, live_age);
         }
     }
 

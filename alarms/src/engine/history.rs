@@ -39,7 +39,8 @@ impl Engine {
         if newest && backfill {
             let settles_at = self.now.plus(lateness);
             if let Some(memory) = self.points.get_mut(place) {
-                let _: Option<usize> = memory.insert(seen, lateness, live_age);
+                memory.insert(seen);
+                memory.forget(lateness, live_age);
                 let waits = memory.settles_at.replace(settles_at).is_some();
                 if !waits {
                     let place = u32::try_from(place).unwrap_or(u32::MAX);

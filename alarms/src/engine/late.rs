@@ -44,7 +44,7 @@ impl Engine {
         rule: u32,
         place: usize,
         seen: Seen,
-        index: Option<usize>,
+        index: usize,
         out: &mut Vec<Transition>,
     ) {
         let Some(found) = self.rule(rule) else { return };
@@ -54,7 +54,7 @@ impl Engine {
         if !judged || !self.looks(rule, seen.time) {
             return;
         }
-        let (verdict, value) = self.judge_at(rule, place, seen, index);
+        let (verdict, value) = self.judge_at(rule, place, seen, Some(index));
         let seen = Seen { value, ..seen };
         if self.is_active(rule) {
             self.late_while_active(rule, place, verdict, seen, out);

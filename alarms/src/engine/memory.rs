@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use telemetry::time::Span;
 use telemetry::{Quality, SeriesId, Timestamp};
 
-/// Most samples remembered of one point; beyond, the oldest is forgotten, and a sample that is later still is
-/// judged as if it stood alone.
+/// Most samples remembered of one point; beyond, the oldest is forgotten when it has been judged.
 pub(super) const WINDOW_MAX: usize = 32;
 /// Most samples of one point that are remembered only to know them again; beyond, the oldest is forgotten, and judged again
 /// if it comes again.
@@ -128,20 +127,28 @@ impl PointMemory {
         usable.or_else(|| self.good.as_ref().filter(|good| Some(good.time) < time))
     }
 
-    /// Puts a sample in its place; of two with one time the newer arrival stays. Forgets what is older than the newest
-    /// by more than `lateness`. The answer is its place; none when it was forgotten at once.
-    pub(super) fn insert(&mut self, seen: Seen, lateness: Span, live_age: Span) -> Option<usize> {
+    /// Puts a sample in its place, which is the answer; of two with one time the newer arrival stays. Whoever has judged it lets
+    /// the memory [forget](Self::forget).
+    pub(super) fn insert(&mut self, seen: Seen) -> usize {
         let place = self.window.partition_point(|known| known.time < seen.time);
         match self.window.get_mut(place) {
             Some(known) if known.time == seen.time => *known = seen,
             Some(_) | None => self.window.insert(place, seen),
         }
-        let Some(oldest) = self.window.last().map(|newest| newest.time.minus(lateness)) else {
-            return Some(place);
+        place
+    }
+
+    /// Forgets what is older than the newest by more than `lateness`; of what could come again while it is younger than
+    /// `live_age` a mark stays.
+    pub(super) fn forget(&mut self, lateness: Span, live_age: Span) {
+        let Some(newest) = self.window.last().map(|newest| newest.time) else {
+            return;
         };
-        let mut forget = self.window.partition_point(|known| known.time < oldest);
+        let oldest = newest.minus(lateness);
         // One sample before the window stays, so that a late one knows what stood before it.
-        forget = forget
+        let forget = self
+            .window
+            .partition_point(|known| known.time < oldest)
             .saturating_sub(1)
             .max(self.window.len().saturating_sub(WINDOW_MAX));
         for gone in self.window.drain(..forget) {
@@ -150,12 +157,10 @@ impl PointMemory {
             }
             self.known.push_back((gone.time, gone.fingerprint()));
         }
-        let young = self.window.last().map(|newest| newest.time.minus(live_age));
-        while self.known.len() > KNOWN_MAX || self.known.front().is_some_and(|(time, _)| Some(*time) < young)
-        {
+        let young = newest.minus(live_age);
+        while self.known.len() > KNOWN_MAX || self.known.front().is_some_and(|(time, _)| *time < young) {
             self.known.pop_front();
         }
-        place.checked_sub(forget)
     }
 
     /// The newest sample without doubt.
@@ -239,7 +244,8 @@ mod tests {
     fn samples_stand_in_order_of_their_time_and_the_old_are_forgotten() {
         let mut memory = PointMemory::new(SeriesId(1), 0);
         for time in [0, 10, 40, 20, 60] {
-            memory.insert(seen(time, 1.0), Span::from_secs(30), Span::from_secs(900));
+            memory.insert(seen(time, 1.0));
+            memory.forget(Span::from_secs(30), Span::from_secs(900));
         }
         // 60 - 30 = 30: 40 and 60 stay, and 20 as the one before.
         assert_eq!(times(&memory), [20, 40, 60]);
@@ -248,10 +254,10 @@ mod tests {
     #[test]
     fn of_two_samples_of_one_time_the_newer_arrival_stays() {
         let mut memory = PointMemory::new(SeriesId(1), 0);
-        memory.insert(seen(10, 1.0), Span::from_secs(30), Span::from_secs(900));
+        memory.insert(seen(10, 1.0));
         assert!(memory.knows(&seen(10, 1.0)));
         assert!(!memory.knows(&seen(10, 2.0)));
-        memory.insert(seen(10, 2.0), Span::from_secs(30), Span::from_secs(900));
+        memory.insert(seen(10, 2.0));
         assert_eq!(memory.window, [seen(10, 2.0)]);
     }
 
@@ -259,14 +265,11 @@ mod tests {
     fn the_memory_of_a_point_is_bounded() {
         let mut memory = PointMemory::new(SeriesId(1), 0);
         for time in 0..1000 {
-            memory.insert(
-                Seen {
-                    time: Timestamp::from_millis(time),
-                    ..seen(0, 1.0)
-                },
-                Span::from_secs(30),
-                Span::from_secs(900),
-            );
+            memory.insert(Seen {
+                time: Timestamp::from_millis(time),
+                ..seen(0, 1.0)
+            });
+            memory.forget(Span::from_secs(30), Span::from_secs(900));
         }
         assert_eq!(memory.window.len(), WINDOW_MAX);
         assert_eq!(memory.known.len(), KNOWN_MAX);

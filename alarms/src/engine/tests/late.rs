@@ -49,6 +49,27 @@ fn a11_a_violation_beyond_the_lateness_still_pages_and_is_over() {
 }
 
 #[test]
+fn a_violation_that_is_older_than_what_is_remembered_pages_all_the_same() {
+    // Given gas, of which 150 and 200 are remembered, when a violation of before comes, then it pages, and is over.
+    Story::new()
+        .hears([g1(0., 5.), g1(150., 5.), g1(200., 5.), g1(100., 60.).at(210.)])
+        .says_of(
+            "G1/HI",
+            &[
+                "210 raised G1/HI since 100 late momentary!",
+                "210 cleared G1/HI since 150 momentary",
+            ],
+        );
+    // And given a sensor that has failed since, then nothing says that it is over.
+    Story::new()
+        .hears([g1(0., 5.)])
+        .hears([150., 200.].map(|time| g1(time, 5.).bad()))
+        .hears([g1(100., 60.).at(210.)])
+        .says_of("G1/HI", &["210 raised G1/HI since 100 late!"])
+        .is("G1/HI", Unacknowledged);
+}
+
+#[test]
 fn a_late_violation_beside_an_occurrence_that_is_over_extends_it_without_a_page() {
     Story::new()
         .hears([g1(20., 40.), g1(30., 5.), g1(40., 5.)])
