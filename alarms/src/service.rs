@@ -158,6 +158,8 @@ struct Inner {
     replay: Option<(Lsn, Span)>,
     /// How often the clock is looked at, where somebody has promised it, and when it was last.
     beat: Option<(Duration, Span)>,
+    /// When the last tick was.
+    ticked: Span,
 }
 
 impl std::fmt::Debug for AlarmService {
@@ -223,6 +225,7 @@ impl AlarmService {
                 lag: (Span::ZERO, Span::ZERO),
                 replay: None,
                 beat: None,
+                ticked: mono,
             }),
             wanted: std::sync::Condvar::new(),
             settled: std::sync::Condvar::new(),
@@ -249,8 +252,9 @@ impl AlarmService {
         self.lock().attempts.patience = Some(patience);
     }
 
-    /// Promises a [`Self::tick`] every `every` of real time. A gap of many of them is a pause of the whole program;
-    /// after one nothing counts as silent for as long as after a start.
+    /// Promises a [`Self::tick`] every `every` of real time. Each then lets the time pass up to the one before it: what has
+    /// arrived by that time is judged first, whichever way it takes, as in a recording of it. A gap of many of them is a pause
+    /// of the whole program; after one nothing counts as silent for as long as after a start.
     pub fn expect_ticks(&self, every: Duration) {
         let mono = self.clock.monotonic();
         self.lock().beat = Some((every, mono));
@@ -350,7 +354,9 @@ impl AlarmService {
         }
         self.set_shift(&mut inner);
         self.look_for_pause(&mut inner, mono);
-        let lag = self.lag_of(&inner, mono);
+        let before = std::mem::replace(&mut inner.ticked, mono);
+        let under_way = inner.beat.map_or(Span::ZERO, |_| mono.since(before));
+        let lag = self.lag_of(&inner, mono).max(under_way);
         let to = inner.time(mono).minus(lag);
         let mut out = Vec::new();
         if let Some(ready) = inner.asleep.take() {

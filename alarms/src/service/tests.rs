@@ -566,6 +566,38 @@ fn after_a_pause_of_the_whole_program_nobody_counts_as_silent_who_could_not_be_h
 }
 
 #[test]
+fn what_arrived_before_a_delay_ends_is_judged_before_it_although_a_tick_overtakes_it() {
+    let desk = Desk::new();
+    let service = desk.open();
+    service.expect_ticks(Duration::from_secs(3));
+    // Given a level that is high at 0 s, with 10 s of delay,
+    service.observe(&desk.batch(1, &[("L1", 0, 90.0, GOOD)]));
+    desk.to(8);
+    service.tick();
+    // when it is low at 9 s, but that is still on its way through the journal when the clock is looked at at 11 s,
+    desk.to(11);
+    service.tick();
+    service.observe(&desk.batch(2, &[("L1", 9, 50.0, GOOD)]));
+    // then no alarm is raised, and where it stays high, one is with the next tick.
+    for seconds in [14, 17] {
+        desk.to(seconds);
+        service.tick();
+    }
+    assert_eq!(service.log(None, 10).unwrap().len(), 0);
+    service.observe(&desk.batch(3, &[("L1", 17, 90.0, GOOD)]));
+    for seconds in [20, 23, 26, 28] {
+        desk.to(seconds);
+        service.tick();
+    }
+    assert_eq!(service.log(None, 10).unwrap().len(), 0);
+    desk.to(30);
+    service.tick();
+    let log = service.log(None, 10).unwrap();
+    let first = log.last().unwrap();
+    assert_eq!((&*first.event, first.at), ("raised", s(27)));
+}
+
+#[test]
 fn who_expects_nobody_calls_nobody_silent() {
     let desk = Desk::new();
     let service = desk.open();
