@@ -13,6 +13,7 @@ mod policy;
 mod rate;
 mod rules;
 mod scene;
+mod verdict;
 
 pub(super) use aside::unauthorised_suppression;
 pub(super) use flood::flood;
@@ -21,6 +22,7 @@ pub(super) use mix::priority_mix;
 pub use policy::HealthPolicy;
 pub(super) use rate::rate;
 pub(super) use rules::{chattering, top_ten};
+pub(super) use verdict::withhold;
 
 #[cfg(test)]
 mod agreement;

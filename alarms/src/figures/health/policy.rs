@@ -28,6 +28,8 @@ pub struct HealthPolicy {
     pub effective_from: jiff::civil::Date,
     /// What people call it.
     pub title: Title,
+    /// Share of a period that must be known before a bound counts as met, %.
+    pub known_min: f64,
     /// Of `alarm_rate`.
     pub rate: RateBounds,
     /// Of `alarm_flood`.
@@ -314,6 +316,7 @@ impl HealthPolicy {
                 0..=flood.begins_above,
                 "at most begins_above",
             ),
+            share("known_min", self.known_min),
             share("flood.share_max", flood.share_max),
             whole("chattering.raises", self.chattering.raises, 2..=100, "2 to 100"),
             count("stale.per_day_below", self.stale.per_day_below),

@@ -508,6 +508,32 @@ fn a_scope_narrows_every_figure_and_only_these_know_rules() {
 }
 
 #[test]
+fn a_bound_is_called_met_only_where_half_of_the_period_is_known_and_missed_at_once() {
+    // Given ten hours with three calls in the last; of the ten the first six, or five, are unknown.
+    let met_of = |unknown_h: i64, name: &str, of| {
+        let mut log = Log::new();
+        log.facts.down = vec![(s(0), s(unknown_h * HOUR))];
+        for minute in 0..3 {
+            log.raise("a/HI", 9 * HOUR + minute * 600);
+        }
+        let figure = log.figure("alarm_rate", 10 * HOUR);
+        let told = figure.notes.iter().any(|note| note.en.contains("less than 50 %"));
+        (met(&figure, name, of), told)
+    };
+    // When the bound is kept, then it is met where half is known, and nobody can say where less is.
+    assert_eq!(met_of(5, "acceptable", None), (Some(true), false));
+    assert_eq!(met_of(6, "acceptable", None), (None, true));
+    // When it is missed, then that is said, however little is known.
+    let mut log = Log::new();
+    log.facts.down = vec![(s(0), s(9 * HOUR))];
+    for second in 0..11 {
+        log.raise("a/HI", 9 * HOUR + second);
+    }
+    let figure = log.figure("alarm_rate", 10 * HOUR);
+    assert_eq!(met(&figure, "peak_max", Some("peak_10min")), Some(false));
+}
+
+#[test]
 fn without_a_log_nothing_is_known_and_nothing_is_zero() {
     let mut log = Log::new();
     log.facts.down = vec![(Timestamp::EPOCH, s(HOUR))];
