@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use ingest::external::{External, ExternalConfig, Tls};
 use ingest::hj212::{Hj212Config, Listener};
 use telemetry::registry::Transport;
+use telemetry::time::Span;
 use telemetry::{Catalogue, Clock};
 use tokio_util::sync::CancellationToken;
 use toml::Spanned;
@@ -18,7 +18,7 @@ use crate::exit::Failure;
 use crate::intake::JournalIntake;
 
 /// Longest wait before the external broker is tried again.
-const RECONNECT_MAX: Duration = Duration::from_secs(30);
+const RECONNECT_MAX: Span = Span::from_secs(30);
 
 /// Those that the configuration has opened.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ingest::external::{External, ExternalConfig, Sink, Tls};
-use telemetry::time::SystemClock;
+use telemetry::time::{Span, SystemClock};
 use telemetry::{Origin, RawMessage};
 use tokio_util::sync::CancellationToken;
 
@@ -331,7 +331,7 @@ fn settings(broker: &Mosquitto) -> ExternalConfig {
         workers: 1,
         session_expiry: Duration::from_secs(3600),
         receive_max: 20,
-        reconnect_max: Duration::from_millis(500),
+        reconnect_max: Span::from_millis(500),
         nobody: "external".parse().unwrap(),
     }
 }

@@ -1,13 +1,12 @@
 //! An external MQTT broker, or a cluster of them, as a source: several clients side by side with one shared
 //! subscription, each acknowledging a message only when the journal has fsynced it.
 //!
-//! [`letter`] (what a publish becomes) and [`backoff`] (when to try again) are pure; `worker` and `session` own the
-//! sockets. Only these two know the client library.
+//! [`letter`] (what a publish becomes) is pure; `worker` and `session` own the sockets. Only these two know the client
+//! library.
 //!
 //! The broker has found out who published, so the device of the topic stands as the sender; what it may publish is the
 //! broker's to check. A message about nobody who is registered becomes a dead letter, as one that cannot be read does.
 
-mod backoff;
 mod letter;
 mod session;
 mod worker;
@@ -16,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use telemetry::time::Span;
 use telemetry::{Clock, DeviceId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,7 +48,7 @@ pub struct ExternalConfig {
     /// Messages that a worker may have unacknowledged.
     pub receive_max: u16,
     /// Longest wait before the next attempt to connect. The wait doubles from 250 ms on, less up to half at random.
-    pub reconnect_max: Duration,
+    pub reconnect_max: Span,
     /// Who stands as the sender of a message whose topic names no device.
     pub nobody: DeviceId,
 }

@@ -23,7 +23,6 @@ mod hands;
 mod http;
 mod influx;
 mod line;
-mod patience;
 mod reading;
 mod settings;
 mod slice;

@@ -7,6 +7,7 @@
 //! Start with [`message::RawMessage`] (what arrived), then [`sample::Point`] (what it meant), then
 //! [`profile::Profile`] (how one became the other) and [`catalogue::Catalogue`] (whose it was).
 
+mod backoff;
 pub mod batch;
 pub mod catalogue;
 mod cause;
@@ -21,6 +22,7 @@ pub mod registry;
 pub mod sample;
 pub mod time;
 
+pub use backoff::Backoff;
 pub use batch::{Batch, DeadLetter};
 pub use catalogue::{Catalogue, DeviceEntry};
 pub use cause::with_causes;

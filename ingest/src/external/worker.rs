@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rumqttc::mqttbytes::v5::{Publish, SubscribeReasonCode};
-use telemetry::{Clock, RawMessage};
+use telemetry::{Backoff, Clock, RawMessage};
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Backoff;
 use super::session::{Heard, Session, SessionError};
 use super::{Counters, ExternalConfig, Sink, letter};
 
@@ -47,8 +46,8 @@ impl Worker {
                 return;
             };
             self.counters.failures.fetch_add(1, Ordering::Relaxed);
-            let (wait, first) = backoff.failed();
-            self.tell(&error, &node.0, first);
+            let wait = backoff.failed().duration();
+            self.tell(&error, &node.0, backoff.failures() == 1);
             turn += 1;
             tokio::select! {
                 () = self.cancel.cancelled() => return,

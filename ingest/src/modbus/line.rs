@@ -279,7 +279,7 @@ impl Line {
             }
             Err(error) => {
                 let now = self.clock.monotonic();
-                if self.reconnect.failed(now, self.config.reconnect_max) {
+                if self.reconnect.failed(now) {
                     tracing::warn!(line = %self.line, %error, "a modbus line cannot be reached");
                 }
                 Err(Failed::Unreachable)

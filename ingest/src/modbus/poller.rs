@@ -115,7 +115,7 @@ impl Poller {
                 continue;
             }
             let line = Line {
-                reconnect: Reconnect::new(&name),
+                reconnect: Reconnect::new(&name, config.reconnect_max),
                 line,
                 units,
                 jobs,

@@ -1,10 +1,9 @@
 //! When a unit is asked next, and when a lost connection is tried again: pure. All times are of the
 //! monotonic clock.
 
+use telemetry::Backoff;
 use telemetry::time::Span;
 
-/// The first wait before a lost connection is tried again.
-const RECONNECT_FIRST: Span = Span::from_millis(250);
 /// First polls are spread over this, or over the interval where that is shorter, so that neither a line nor
 /// the county begins with all units at once and pages have something to show soon.
 const FIRST_WITHIN: Span = Span::from_secs(10);
@@ -107,18 +106,15 @@ impl Health {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reconnect {
     not_before: Span,
-    failures: u32,
-    /// A small generator of its own: the jitter only has to differ between gateways.
-    random: u64,
+    backoff: Backoff,
 }
 
 impl Reconnect {
-    /// For the line of that name.
-    pub(super) fn new(name: &str) -> Self {
+    /// For the line of that name, which waits for `most` at most.
+    pub(super) fn new(name: &str, most: Span) -> Self {
         Self {
             not_before: Span::ZERO,
-            failures: 0,
-            random: hash(name) | 1,
+            backoff: Backoff::new(hash(name), most),
         }
     }
 
@@ -128,30 +124,19 @@ impl Reconnect {
 
     /// Whether the last attempt to connect failed.
     pub(super) fn is_down(&self) -> bool {
-        self.failures > 0
+        self.backoff.failures() > 0
     }
 
-    /// An attempt failed: waits twice as long as before, at most `most`, less up to half of it at random.
-    /// Answers whether it is the first failure in a row.
-    pub(super) fn failed(&mut self, now: Span, most: Span) -> bool {
-        let doubled = RECONNECT_FIRST
-            .millis()
-            .saturating_mul(1 << self.failures.min(20));
-        let wait = doubled.min(most.millis());
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let less = self.random % (wait / 2 + 1);
-        self.not_before = Span::from_millis(now.millis().saturating_add(wait - less));
-        self.failures = self.failures.saturating_add(1);
-        self.failures == 1
+    /// An attempt failed. Answers whether it is the first failure in a row.
+    pub(super) fn failed(&mut self, now: Span) -> bool {
+        let wait = self.backoff.failed().millis();
+        self.not_before = Span::from_millis(now.millis().saturating_add(wait));
+        self.backoff.failures() == 1
     }
 
     /// A unit answered. Answers whether the line was down before.
     pub(super) fn succeeded(&mut self) -> bool {
-        let was_down = self.failures > 0;
-        self.failures = 0;
-        was_down
+        self.backoff.succeeded()
     }
 }
 

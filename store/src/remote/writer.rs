@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use telemetry::time::Span;
-use telemetry::{Batch, Catalogue, Clock, DeadLetter, Lsn};
+use telemetry::{Backoff, Batch, Catalogue, Clock, DeadLetter, Lsn};
 
 use super::answer::Answer;
 use super::engine::Engine;
 use super::hands::{Hands, NoAnswer};
 use super::line::{Encoder, Lines};
-use super::patience::Patience;
 use super::settings::{RemoteError, RemoteSettings};
 use super::split::Work;
 use super::status::RemoteStatus;
@@ -30,6 +29,9 @@ use watching::Seen;
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// From one look whether it shall stop to the next.
 const STOP_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The longest wait before a write is tried again, unless the engine asks for more.
+const WAIT_MAX: Span = Span::from_secs(30);
 
 /// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub struct Writer {
     status: Arc<RemoteStatus>,
     encoder: Encoder,
     lines: Lines,
-    patience: Patience,
+    backoff: Backoff,
     trail: Trail,
     /// What the state database holds.
     kept: RemoteCursor,
@@ -114,7 +116,10 @@ impl Writer {
                 &settings.tags,
                 engine.quality_in(),
             ),
-            patience: Patience::new(clock.now().millis().unsigned_abs() ^ u64::from(std::process::id())),
+            backoff: Backoff::new(
+                clock.now().millis().unsigned_abs() ^ u64::from(std::process::id()),
+                WAIT_MAX,
+            ),
             lines_max: settings.lines_max.max(1),
             window: settings.replay_window,
             trail: Trail::new(settings.replay_window, kept.durable),
@@ -282,7 +287,7 @@ impl Writer {
     }
 
     fn was_answered(&mut self) {
-        self.patience.answered();
+        self.backoff.succeeded();
         if self.status.set_trouble(None) {
             tracing::info!(engine = self.name, "the remote engine answers again");
         }
@@ -291,7 +296,7 @@ impl Writer {
     /// False when it was told to stop.
     fn wait_after(&mut self, why: String, asked: Option<Duration>, stop: &dyn Fn() -> bool) -> bool {
         self.status.retried.fetch_add(1, Ordering::Relaxed);
-        let wait = self.patience.failed(asked);
+        let wait = self.backoff.failed().duration().max(asked.unwrap_or_default());
         if self.status.set_trouble(Some(why.clone())) {
             tracing::warn!(
                 engine = self.name,
@@ -299,7 +304,7 @@ impl Writer {
                 "the remote engine takes nothing; it is tried again, nothing is lost"
             );
         } else {
-            let failures = self.patience.failures();
+            let failures = self.backoff.failures();
             tracing::debug!(
                 engine = self.name,
                 why,
