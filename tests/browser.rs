@@ -55,3 +55,23 @@ fn chromium_sees_the_map_follows_an_alarm_live_and_acknowledges_it() {
         );
     }
 }
+
+#[test]
+fn chromium_sees_cases_come_and_change_and_what_is_being_typed_stays() {
+    // Given a county, and Chromium on its list of cases,
+    let setup = Setup::new(&county::one_station(), "");
+    let server = setup.start();
+    // when a case is filed and moved on over the API, then the pages follow: the script says where they do not.
+    let status = Command::new(peers::python())
+        .arg(peers::script("browser.py"))
+        .arg("--cases")
+        .arg(format!("http://{}/", server.web))
+        .arg("site-1")
+        .arg(setup.path())
+        .status()
+        .unwrap();
+    assert!(
+        status.success(),
+        "tests/peers/browser.py --cases failed: {status}"
+    );
+}

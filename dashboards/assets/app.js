@@ -36,6 +36,7 @@ async function refresh(element) {
   if (!answer.ok) return;
   const fresh = document.createElement("div");
   fresh.append(...new DOMParser().parseFromString(await answer.text(), "text/html").body.childNodes);
+  if (keepTyping(element, fresh)) return;
   const oldList = element.querySelector("ul.alarms");
   const newList = fresh.querySelector("ul.alarms");
   if (!oldList || !newList || !oldList.querySelector("details[open]")) {
@@ -65,6 +66,24 @@ async function refresh(element) {
   }
 }
 
+// Where somebody is typing in a part of the page, that part stays where it is, and what is around it is put in anew.
+function keepTyping(element, fresh) {
+  const typing = [...element.children].find((part) => part.dataset.part && part.querySelector("details[open]"));
+  if (!typing) return false;
+  const twin = fresh.querySelector(`:scope > [data-part="${typing.dataset.part}"]`);
+  const parts = [...fresh.children];
+  const place = twin ? parts.indexOf(twin) : parts.length;
+  while (typing.previousSibling) typing.previousSibling.remove();
+  while (typing.nextSibling) typing.nextSibling.remove();
+  typing.before(...parts.slice(0, place));
+  typing.after(...parts.slice(place + (twin ? 1 : 0)));
+  return true;
+}
+
+document.addEventListener("toggle", (event) => {
+  if (!event.target.open && event.target.closest("[data-part]")) refreshCases();
+}, true);
+
 // The same work asked for often is done at most every `gap` ms, and once more at the end.
 function calm(gap, work) {
   let timer = null;
@@ -78,7 +97,9 @@ function calm(gap, work) {
 const on = (name, work) => [...document.querySelectorAll(`[data-on="${name}"]`)].map(work);
 const refreshAlarms = calm(700, () => on("alarm", refresh));
 const refreshMap = calm(2500, () => on("site", draw));
+const refreshCases = calm(700, () => on("case", refresh));
 const refreshFigures = calm(2000, () => on("figures", refresh));
+const refreshAll = () => [refreshAlarms, refreshCases, refreshMap, refreshFigures].forEach((renew) => renew());
 document.querySelectorAll("[data-every]").forEach((element) => {
   setInterval(() => { if (!document.hidden) refresh(element); }, Number(element.dataset.every) * 1000);
 });
@@ -98,13 +119,14 @@ if (connection) {
   let lost = false;
   feed.addEventListener("hello", () => {
     connected("live");
-    if (lost) { lost = false; refreshAlarms(); refreshMap(); refreshFigures(); }
+    if (lost) { lost = false; refreshAll(); }
   });
   feed.addEventListener("error", () => { lost = true; connected("lost"); });
   feed.addEventListener("alarm", () => refreshAlarms());
+  feed.addEventListener("case", () => refreshCases());
   feed.addEventListener("site", () => { refreshMap(); });
   feed.addEventListener("figures", () => refreshFigures());
-  feed.addEventListener("resync", () => { refreshAlarms(); refreshMap(); refreshFigures(); });
+  feed.addEventListener("resync", () => refreshAll());
   feed.addEventListener("stats", (event) => {
     const stats = JSON.parse(event.data);
     text("open-count", stats.open_alarms);

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alarms::cases::Case;
 use alarms::figures::Figures;
 use serde::Serialize;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use crate::api::cases::CaseView;
 use crate::api::sites::SiteView;
 use crate::book::{Change, Moment, Wanted};
 use crate::desk::{COLOURS_EVERY, GAS, HEADLINES_AT_LEAST, HEADLINES_EVERY, HEADLINES_SHARE};
@@ -41,6 +45,7 @@ struct Stats {
 pub(crate) async fn run(app: Arc<App>) {
     let recall = tokio::spawn(recall(Arc::clone(&app)));
     let alarms = tokio::spawn(forward(Arc::clone(&app)));
+    let cases = tokio::spawn(forward_cases(Arc::clone(&app), app.web.cases.subscribe()));
     let figures = tokio::spawn(compute(Arc::clone(&app)));
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -60,7 +65,7 @@ pub(crate) async fn run(app: Arc<App>) {
             }
         }
     }
-    for task in [recall, alarms, figures] {
+    for task in [recall, alarms, cases, figures] {
         ended(task.await);
     }
 }
@@ -156,6 +161,29 @@ async fn forward(app: Arc<App>) {
             }
         }
         app.changed.notify_one();
+    }
+}
+
+/// Passes each change of a case on.
+async fn forward_cases(app: Arc<App>, mut changes: broadcast::Receiver<Arc<Case>>) {
+    loop {
+        let change = tokio::select! {
+            () = app.cancel.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(case) => app
+                .bus
+                .send("case", &CaseView::of((*case).clone(), app.web.clock.now())),
+            Err(RecvError::Lagged(lost)) => {
+                tracing::debug!(lost, "the live feed fell behind the cases");
+                app.bus.send(
+                    "resync",
+                    &serde_json::json!({ "why": "cases changed faster than they were sent" }),
+                );
+            }
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

@@ -86,6 +86,8 @@ fn for_people() -> Router<Arc<App>> {
     Router::new()
         .route("/charts/{device}/{file}", get(pages::charts::chart))
         .route("/fragments/alarms", get(pages::alarm_item::fragment))
+        .route("/fragments/cases", get(pages::cases::fragment))
+        .route("/fragments/cases/{id}", get(pages::case::fragment))
         .route("/fragments/figures", get(pages::figures::fragment))
         .route("/fragments/headlines", get(pages::figures::headlines_fragment))
         .route("/fragments/latest", get(pages::latest::fragment))

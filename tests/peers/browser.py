@@ -2,12 +2,16 @@
 
 browser.py URL SITES FOLDER: sees a map with SITES sites, writes FOLDER/ready, waits for the alarm GAS-L2-03 to
 come by the live feed without a reload, acknowledges it in the page, and keeps screenshots in FOLDER.
+browser.py --cases URL SITE FOLDER: files and moves a case at SITE over the API, and sees the pages follow without a reload and
+without taking away what is being typed.
 browser.py --picture URL FILE: only takes a screenshot of the page once its map is drawn.
 """
 
+import json
 import pathlib
 import sys
 import tempfile
+import urllib.request
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -90,6 +94,49 @@ def follow(url, sites, folder):
             browser.quit()
 
 
+def post(address, **body):
+    body = json.dumps({"by": "王工", "remark": "好", **body}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+        return json.load(answer)
+
+
+def cases(url, site, folder):
+    with tempfile.TemporaryDirectory() as profile:
+        browser = start(profile)
+        try:
+            browser.get(url + "cases?lang=zh&open=true")
+            wait(browser, "the live feed", lambda: find(browser, "#connection[data-state=live]"))
+            browser.execute_script("window.notReloaded = true")
+            filed = post(url + "api/v1/cases", title="灯杆歪斜", site=site)
+            wait(browser, "the case comes by itself", lambda: "灯杆歪斜" in browser.find_element(By.TAG_NAME, "main").text)
+            browser.save_screenshot(str(folder / "cases-zh.png"))
+            assert browser.execute_script("return window.notReloaded === true"), "the list was reloaded"
+
+            browser.get(url + f"cases/{filed['id']}?lang=zh")
+            wait(browser, "the live feed", lambda: find(browser, "#connection[data-state=live]"))
+            form = "form[data-action=cancel]"
+            find(browser, form)[0].find_element(By.XPATH, "../summary").click()
+            find(browser, f"{form} input[name=remark]")[0].send_keys("重复立")
+            post(url + f"api/v1/cases/{filed['id']}/dispatch")
+            wait(browser, "the page says dispatched", lambda: "已派遣" in find(browser, "h1")[0].text)
+            # Who is typing goes on where they were.
+            browser.switch_to.active_element.send_keys("案")
+            kept = find(browser, f"{form} input[name=remark]")[0].get_attribute("value")
+            assert kept == "重复立案", f"what was typed is now {kept!r}"
+            browser.save_screenshot(str(folder / "case-zh.png"))
+            # With the form closed, the buttons follow too.
+            assert not find(browser, "form[data-action=start]"), "the part with the form was put in anew"
+            find(browser, form)[0].find_element(By.XPATH, "../summary").click()
+            wait(browser, "the button of the step", lambda: find(browser, "form[data-action=start]"))
+            post(url + f"api/v1/cases/{filed['id']}/start")
+            wait(browser, "the button of the next step", lambda: find(browser, "form[data-action=handled]"))
+            rows = len(find(browser, "section:last-of-type tbody tr"))
+            assert rows == 3, f"{rows} events instead of 3"
+        finally:
+            browser.quit()
+
+
 def picture(url, file):
     with tempfile.TemporaryDirectory() as profile:
         browser = start(profile, 1400, 1000)
@@ -105,5 +152,7 @@ def picture(url, file):
 if __name__ == "__main__":
     if sys.argv[1] == "--picture":
         picture(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "--cases":
+        cases(sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]))
     else:
         follow(sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3]))

@@ -16,6 +16,7 @@ use serde_json::json;
 use store::state::cases::{CaseCommit, CaseQuery};
 use store::state::{State, StateError};
 use telemetry::{Catalogue, Clock};
+use tokio::sync::broadcast;
 
 use super::calendar::Calendar;
 use super::case::Case;
@@ -35,6 +36,9 @@ pub const NAME_CHARS_MAX: usize = 100;
 pub const REMARK_CHARS_MAX: usize = 1000;
 /// Longest title of a case that is filed by hand, and longest reference to a photo. Longer: refused.
 pub const TITLE_CHARS_MAX: usize = 200;
+
+/// Changes that a slow subscriber may fall behind. Beyond, it is told how many it missed and reads the list again.
+pub const CHANGES_BEHIND_MAX: usize = 256;
 
 /// Why the case service refused.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +99,7 @@ pub struct CaseService {
     deadlines: Deadlines,
     time: WorkTime,
     inner: Mutex<Inner>,
+    changes: broadcast::Sender<Arc<Case>>,
 }
 
 /// What is remembered between calls, so that nothing is read anew when nothing is new.
@@ -163,6 +168,7 @@ impl CaseService {
             settings: rules.settings,
             deadlines: rules.deadlines,
             inner: Mutex::new(inner),
+            changes: broadcast::channel(CHANGES_BEHIND_MAX).0,
         };
         service.count_anew()?;
         Ok(service)
@@ -216,6 +222,7 @@ impl CaseService {
         let at = self.clock.now();
         let hand = Hand { by, remark, at };
         let mut commit = CaseCommit::default();
+        let mut taken_in = None;
         let decided = if let Command::Merge { into } = command {
             let (decided, goes_on) = merge(&case, &self.read(*into)?, hand, &self.time)?;
             let rules: Vec<&str> = case.alarms.iter().map(|alarm| &*alarm.rule).collect();
@@ -224,6 +231,7 @@ impl CaseService {
             commit
                 .events
                 .push(form::event(&goes_on, "merged_in", hand, &taken));
+            taken_in = Some(goes_on);
             decided
         } else {
             let verdicts = self.verdicts(&case, command)?;
@@ -235,7 +243,23 @@ impl CaseService {
             .events
             .push(form::event(&case, event.name(), hand, &detail));
         self.state.commit_cases(&commit)?;
+        self.tell(taken_in);
+        self.tell([case.clone()]);
         Ok(case)
+    }
+
+    /// Every case that is filed or changes from now on, as it stands on disk. A receiver that lags behind by more than
+    /// [`CHANGES_BEHIND_MAX`] is told and reads the list again.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Case>> {
+        self.changes.subscribe()
+    }
+
+    /// Tells all who listen; it is no fault when nobody does.
+    fn tell(&self, cases: impl IntoIterator<Item = Case>) {
+        for case in cases {
+            drop(self.changes.send(Arc::new(case)));
+        }
     }
 
     fn check_command(&self, command: &Command) -> Result<(), CaseError> {

@@ -14,7 +14,7 @@ use super::Shared;
 use crate::params::Params;
 use crate::problem::Problem;
 
-/// `GET /api/v1/live`: `alarm`, `site`, `figures`, `stats`, `resync`. Ends when the server stops.
+/// `GET /api/v1/live`: `alarm`, `case`, `site`, `figures`, `stats`, `resync`. Ends when the server stops.
 pub(crate) async fn live(State(app): Shared, params: Params) -> Result<Response, Problem> {
     params.only(&[])?;
     let place = app.streams.clone().try_acquire_owned();

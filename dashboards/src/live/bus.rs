@@ -10,7 +10,7 @@ pub const EVENTS_MAX: usize = 512;
 /// One event of `GET /api/v1/live`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// `alarm`, `site`, `figures`, `stats` or `resync`.
+    /// `alarm`, `case`, `site`, `figures`, `stats` or `resync`.
     pub name: &'static str,
     /// JSON.
     pub data: Arc<str>,

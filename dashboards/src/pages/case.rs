@@ -4,7 +4,7 @@ use alarms::cases::lifecycle::after;
 use alarms::cases::{Case, CaseEvent, CaseEventView, SELF};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Response};
 
 use super::cases::{CaseRow, organisations};
 use super::shell::{Ask, Shell};
@@ -46,10 +46,10 @@ struct AlarmRow {
     returned: String,
 }
 
+/// The case as it stands now: what follows the live feed.
 #[derive(Template)]
-#[template(path = "case.html")]
-struct CasePage {
-    shell: Shell,
+#[template(path = "case_now.html")]
+struct CaseNow {
     t: &'static Texts,
     c: &'static CaseTexts,
     row: CaseRow,
@@ -65,20 +65,45 @@ struct CasePage {
     organisations: Vec<(String, String)>,
 }
 
+#[derive(Template)]
+#[template(path = "case.html")]
+struct CasePage {
+    shell: Shell,
+    t: &'static Texts,
+    id: u64,
+    now: String,
+}
+
 /// `GET /cases/{id}`.
 pub(crate) async fn one(State(app): Shared, Path(id): Path<String>, ask: Ask) -> Result<Response, Problem> {
     ask.params.only(&["lang"])?;
     let id = number(&id)?;
     app.blocking(move |app| {
-        let (case, events) = app.web.cases.get(id).map_err(problem)?;
-        super::page(&page(app, &ask, &case, events), ask.chosen)
+        let now = now(app, id, ask.lang)?;
+        let t = ask.lang.texts();
+        let title = format!("{} {id}", t.case);
+        let shell = Shell::new(app, &ask, &app.board.read(), &title, "cases");
+        super::page(&CasePage { shell, t, id, now }, ask.chosen)
     })
     .await
 }
 
-fn page(app: &App, ask: &Ask, case: &Case, events: Vec<CaseEventView>) -> CasePage {
-    let (lang, t, c) = (ask.lang, ask.lang.texts(), ask.lang.of_cases());
-    let title = format!("{} {}", t.case, case.id);
+/// `GET /fragments/cases/{id}`.
+pub(crate) async fn fragment(
+    State(app): Shared,
+    Path(id): Path<String>,
+    ask: Ask,
+) -> Result<Response, Problem> {
+    ask.params.only(&["lang"])?;
+    let id = number(&id)?;
+    app.blocking(move |app| Ok(Html(now(app, id, ask.lang)?).into_response()))
+        .await
+}
+
+/// The case as HTML. Blocking.
+fn now(app: &App, id: u64, lang: Lang) -> Result<String, Problem> {
+    let (case, events) = app.web.cases.get(id).map_err(problem)?;
+    let (t, c) = (lang.texts(), lang.of_cases());
     let alarms = case.alarms.iter().map(|alarm| AlarmRow {
         rule: alarm.rule.to_string(),
         occurrences: alarm.occurrences,
@@ -89,11 +114,10 @@ fn page(app: &App, ask: &Ask, case: &Case, events: Vec<CaseEventView>) -> CasePa
             .map(|at| app.civil.second(at))
             .unwrap_or_default(),
     });
-    CasePage {
-        shell: Shell::new(app, ask, &app.board.read(), &title, "cases"),
+    super::text(&CaseNow {
         t,
         c,
-        row: CaseRow::of(app, case, app.web.clock.now(), lang),
+        row: CaseRow::of(app, &case, app.web.clock.now(), lang),
         filed_by: person(&case.filed_by, c),
         handle: amount(case.allowed.handle, lang),
         verify: amount(case.allowed.verify, lang),
@@ -107,9 +131,9 @@ fn page(app: &App, ask: &Ask, case: &Case, events: Vec<CaseEventView>) -> CasePa
             .into_iter()
             .map(|event| event_row(app, event, lang))
             .collect(),
-        actions: actions(case, lang),
+        actions: actions(&case, lang),
         organisations: organisations(app, lang),
-    }
+    })
 }
 
 fn person(by: &str, c: &CaseTexts) -> String {

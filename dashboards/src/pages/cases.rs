@@ -1,9 +1,9 @@
 //! `/cases`: the cases, newest first, with the time that is left, and the form that files one.
 
-use alarms::cases::Case;
+use alarms::cases::{Case, CaseFilter};
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Response};
 use telemetry::Timestamp;
 
 use super::shell::{Ask, Shell};
@@ -90,25 +90,54 @@ pub(crate) fn organisations(app: &App, lang: Lang) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The cases, as a table.
+#[derive(Template)]
+#[template(path = "case_list.html")]
+struct List {
+    t: &'static Texts,
+    c: &'static CaseTexts,
+    rows: Vec<CaseRow>,
+}
+
 #[derive(Template)]
 #[template(path = "cases.html")]
 struct CasesPage {
     shell: Shell,
     t: &'static Texts,
     c: &'static CaseTexts,
-    rows: Vec<CaseRow>,
+    list: String,
+    /// Where the same table is fetched anew.
+    fragment: String,
     /// Address, text and "this is it" of each choice.
     choices: [(&'static str, &'static str, bool); 3],
     older: Option<String>,
 }
 
+/// The table as HTML.
+fn table(app: &App, cases: &[Case], lang: Lang) -> Result<String, Problem> {
+    let now = app.web.clock.now();
+    let rows = cases.iter().map(|case| CaseRow::of(app, case, now, lang));
+    super::text(&List {
+        t: lang.texts(),
+        c: lang.of_cases(),
+        rows: rows.collect(),
+    })
+}
+
+/// What the query asks for, at most [`ROWS`] of it.
+fn wanted(ask: &Ask) -> Result<CaseFilter, Problem> {
+    let filter = filter(&ask.params, &["lang"])?;
+    Ok(CaseFilter {
+        limit: filter.limit.min(ROWS),
+        ..filter
+    })
+}
+
 /// `GET /cases[?open=][&site=][&organisation=][&state=][&overdue=][&before=]`.
 pub(crate) async fn list(State(app): Shared, ask: Ask) -> Result<Response, Problem> {
-    let mut filter = filter(&ask.params, &["lang"])?;
-    filter.limit = filter.limit.min(ROWS);
+    let filter = wanted(&ask)?;
     app.blocking(move |app| {
         let cases = app.web.cases.list(&filter).map_err(problem)?;
-        let now = app.web.clock.now();
         let last = cases.last().filter(|_| cases.len() == filter.limit);
         let older = last.map(|case| ask.params.address("/cases", "before", &case.id.to_string()));
         let (t, c) = (ask.lang.texts(), ask.lang.of_cases());
@@ -117,10 +146,8 @@ pub(crate) async fn list(State(app): Shared, ask: Ask) -> Result<Response, Probl
             shell: Shell::new(app, &ask, &app.board.read(), t.cases, "cases"),
             t,
             c,
-            rows: cases
-                .iter()
-                .map(|case| CaseRow::of(app, case, now, ask.lang))
-                .collect(),
+            list: table(app, &cases, ask.lang)?,
+            fragment: ask.params.address("/fragments/cases", "lang", ask.lang.code()),
             choices: [
                 ("/cases?open=true", c.open_cases, open && !overdue),
                 ("/cases?overdue=true", c.overdue_cases, overdue),
@@ -129,6 +156,16 @@ pub(crate) async fn list(State(app): Shared, ask: Ask) -> Result<Response, Probl
             older,
         };
         super::page(&page, ask.chosen)
+    })
+    .await
+}
+
+/// `GET /fragments/cases`, asked as the page is.
+pub(crate) async fn fragment(State(app): Shared, ask: Ask) -> Result<Response, Problem> {
+    let filter = wanted(&ask)?;
+    app.blocking(move |app| {
+        let cases = app.web.cases.list(&filter).map_err(problem)?;
+        Ok(Html(table(app, &cases, ask.lang)?).into_response())
     })
     .await
 }

@@ -82,6 +82,56 @@ async fn a_case_is_filed_and_moved_on_to_its_end_and_every_step_is_told() {
 }
 
 #[tokio::test]
+async fn the_live_feed_tells_of_cases_and_the_parts_of_the_pages_are_served_alone() {
+    // Given somebody who follows the live feed,
+    let county = County::with(&[], Access::OpenOnLoopback).await;
+    let mut events = county.app.bus.subscribe();
+    let pulse = tokio::spawn(crate::pulse::run(std::sync::Arc::clone(&county.app)));
+    let mut told = async |name: &str| {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            let event = tokio::time::timeout_at(deadline, events.recv()).await;
+            let event = event.unwrap().unwrap();
+            if event.name == name {
+                break serde_json::from_str::<Value>(&event.data).unwrap();
+            }
+        }
+    };
+    told("stats").await;
+    // when a case is filed and moved on, then each step is told,
+    file(&county, "灯杆不亮").await;
+    let filed = told("case").await;
+    assert_eq!((&filed["id"], &filed["state"]), (&json!(1), &json!("filed")));
+    assert!(filed["deadline"]["handle_by"]["ms"].is_i64(), "{filed}");
+    act(&county, "dispatch", json!({})).await;
+    assert_eq!(told("case").await["state"], "dispatched");
+    // and what follows it on the pages is what the pages show.
+    for (page, fragment) in [
+        ("/cases?lang=en", "/fragments/cases?lang=en"),
+        ("/cases/1?lang=zh", "/fragments/cases/1?lang=zh"),
+    ] {
+        let (page, part) = (county.get(page).await.text, county.get(fragment).await);
+        assert_eq!(part.status, StatusCode::OK);
+        assert!(
+            part.text.contains("灯杆不亮") && page.contains(&part.text),
+            "{fragment}"
+        );
+    }
+    let overdue = county.get("/fragments/cases?overdue=true").await.text;
+    assert!(!overdue.contains("灯杆不亮"), "{overdue}");
+    assert_eq!(
+        county.get("/fragments/cases/7").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        county.get("/fragments/cases?wrong=1").await.status,
+        StatusCode::BAD_REQUEST
+    );
+    county.cancel.cancel();
+    pulse.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_case_is_put_off_by_two_persons_and_merged_into_another() {
     let county = County::with(&[], Access::OpenOnLoopback).await;
     file(&county, "一").await;

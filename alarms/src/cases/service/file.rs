@@ -56,6 +56,7 @@ impl CaseService {
             events: vec![form::event(&case, "file", hand, &detail)],
         })?;
         inner.newest = id;
+        self.tell([case.clone()]);
         Ok(case)
     }
 

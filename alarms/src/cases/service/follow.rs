@@ -63,6 +63,7 @@ impl CaseService {
             cursor: last.seq,
             newest,
         };
+        self.tell(cases.into_values());
         Ok(rows.len())
     }
 
